@@ -1,0 +1,187 @@
+"""Records of the library into the schemas of the wire, and what only an answer needs to know.
+
+The one rule that lives here: which blocks an answer shows for an entry, whatever an older catalogue stored for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+import orjson
+
+from lora_weights_builder import records
+from lora_weights_builder.api import schemas
+from lora_weights_builder.inspector.block_layouts import Layout, registry
+
+_ROW_FIELDS = tuple(schemas.LoraRow.model_fields)
+_row_values = attrgetter(*_ROW_FIELDS)
+
+NOT_MEASURED = "no block of this entry has been measured"
+
+
+def search_json(page: records.SearchPage, facets: Mapping[str, Sequence[records.FacetValue]] | None) -> bytes:
+    """The JSON of a :class:`~lora_weights_builder.api.schemas.SearchAnswer`.
+
+    Written without building the models, which costs three times as much; that it fits them exactly is tested.
+    """
+    return orjson.dumps(
+        {
+            "results": [_listed(row) for row in page.rows],
+            "count": len(page.rows),
+            "total": page.total,
+            "total_is_exact": page.total_is_exact,
+            "limit": page.limit,
+            "offset": page.offset,
+            "next_cursor": page.next_cursor,
+            "facets": facets,
+        }
+    )
+
+
+def _listed(row: records.LoraRow) -> dict[str, object]:
+    fields = dict(zip(_ROW_FIELDS, _row_values(row), strict=True))
+    if row.block_layout is not None:
+        fields["block_layout"] = registry().normalise_layout(row.block_layout)
+    return fields
+
+
+def lora_detail(detail: records.LoraDetail) -> schemas.LoraDetail:
+    """Everything of one entry, its blocks as :func:`blocks_answer` shows them."""
+    shown = blocks_answer(detail)
+    row: dict[str, Any] = {
+        name: getattr(detail.row, name) for name in schemas.LoraDetail.model_fields if hasattr(detail.row, name)
+    }
+    row.update(
+        block_layout=shown.block_layout,
+        block_count=shown.block_count,
+        has_block_weights=shown.has_block_weights,
+        fallback=shown.fallback,
+        fallback_reason=shown.fallback_reason,
+    )
+    return schemas.LoraDetail.model_validate(
+        {
+            **row,
+            "blocks": shown.blocks,
+            "validation_warnings": shown.validation_warnings,
+            "metadata": dict(detail.metadata),
+            "summary": detail.summary,
+            "history": detail.history,
+            "duplicates": detail.duplicates,
+        }
+    )
+
+
+def blocks_answer(detail: records.LoraDetail) -> schemas.BlocksAnswer:
+    """The blocks to show for an entry.
+
+    The stored layout is normalised through the registry each time, so that a name of the earlier system, or none, never
+    reaches a client unexplained. What the layout and the stored blocks disagree about becomes a validation warning.
+    """
+    row = detail.row
+    warnings: list[str] = []
+    layout = _layout_of(row, warnings)
+    if not detail.blocks and not row.pending:
+        fallback = _fallback_layout(row)
+        if fallback is not None:
+            return _neutral(row, fallback, warnings)
+    return schemas.BlocksAnswer(
+        stable_id=row.stable_id,
+        has_block_weights=row.has_block_weights and bool(detail.blocks),
+        block_layout=layout.id if layout is not None else None,
+        block_count=layout.block_count if layout is not None else len(detail.blocks),
+        fallback=row.fallback,
+        fallback_reason=row.fallback_reason,
+        blocks=_shown_blocks(detail, layout, warnings),
+        validation_warnings=warnings,
+    )
+
+
+def _layout_of(row: records.LoraRow, warnings: list[str]) -> Layout | None:
+    if row.block_layout is None:
+        return None
+    layout_id = registry().normalise_layout(row.block_layout)
+    if layout_id is None:
+        warnings.append(f"unknown_layout: the stored layout {row.block_layout!r} is none that is known")
+        return None
+    if layout_id != row.block_layout:
+        warnings.append(f"layout_renamed: the stored layout {row.block_layout!r} is read as {layout_id!r}")
+    return registry().layouts[layout_id]
+
+
+def _fallback_layout(row: records.LoraRow) -> Layout | None:
+    base = registry().base_models.get(row.base_model_code)
+    if base is None or base.fallback_layout is None:
+        return None
+    if row.block_layout is not None and row.model_family not in {None, base.family}:
+        return None  # another architecture in this folder keeps its own layout
+    return registry().layouts[base.fallback_layout]
+
+
+def _neutral(row: records.LoraRow, layout: Layout, warnings: list[str]) -> schemas.BlocksAnswer:
+    from lora_weights_builder.inspector.delta_inspector import neutral_blocks  # brings numpy, which few answers need
+
+    return schemas.BlocksAnswer(
+        stable_id=row.stable_id,
+        has_block_weights=False,
+        block_layout=layout.id,
+        block_count=layout.block_count,
+        fallback=True,
+        fallback_reason=row.fallback_reason or row.error or NOT_MEASURED,
+        blocks=[schemas.Block.model_validate(block) for block in neutral_blocks(layout)],
+        validation_warnings=warnings,
+    )
+
+
+def _shown_blocks(detail: records.LoraDetail, layout: Layout | None, warnings: list[str]) -> list[schemas.Block]:
+    """The stored blocks on the layout's places: absent ones filled in, stray ones kept at the end without a label."""
+    if layout is None or not detail.blocks:
+        return [schemas.Block.model_validate(block) for block in detail.blocks]
+    stored: Mapping[int, records.BlockStrength] = {block.block_index: block for block in detail.blocks}
+    if len(stored) != layout.block_count or len(detail.blocks) != len(stored):
+        warnings.append(
+            f"block_count_mismatch: {layout.id} has {layout.block_count} blocks, {len(detail.blocks)} are stored"
+        )
+    shown = []
+    for place in layout.blocks:
+        found = stored.get(place.index)
+        shown.append(
+            schemas.Block(
+                block_index=place.index,
+                label=place.label,
+                group=place.group,
+                weight=found.weight if found else 0.0,
+                raw_strength=found.raw_strength if found else (0.0 if detail.row.has_block_weights else None),
+                present=found is not None and found.present,
+            )
+        )
+    places = {place.index for place in layout.blocks}
+    for index in sorted(stored.keys() - places):
+        block = stored[index]
+        shown.append(
+            schemas.Block(
+                block_index=index,
+                label=None,
+                group=None,
+                weight=block.weight,
+                raw_strength=block.raw_strength,
+                present=block.present,
+            )
+        )
+    return shown
+
+
+def scan_counts(summary: records.ScanSummary) -> schemas.ScanCounts:
+    """What a run found, under the names of `lwb index --json`."""
+    return schemas.ScanCounts.model_validate(summary.to_json())
+
+
+def index_summary(summary: records.CatalogSummary) -> schemas.IndexSummary:
+    """The counts that the answer of a finished reindex carries."""
+    return schemas.IndexSummary(
+        total=summary.total_loras,
+        with_blocks=summary.with_blocks,
+        no_blocks=summary.total_loras - summary.with_blocks,
+        with_stable_id=summary.with_stable_id,
+    )

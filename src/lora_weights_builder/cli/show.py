@@ -1,0 +1,59 @@
+"""``lwb show``: one entry of the catalogue, drawn as ``inspect`` draws a file."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from lora_weights_builder.cli.console import print_json, shown, stdout
+from lora_weights_builder.cli.options import DatabaseOption, JsonOption, open_catalog
+from lora_weights_builder.errors import NotFound
+
+
+def show(
+    context: typer.Context,
+    stable_id: Annotated[str, typer.Argument(metavar="ID", help="Such as FLX-CLT-057.")],
+    json: JsonOption = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Show one entry: what it is, its blocks, and what happened to it."""
+    from lora_weights_builder.cli.lora_view import print_lora, record_of
+
+    with open_catalog(context, database, read_only=True) as catalog:
+        detail = catalog.detail(stable_id)
+    if detail is None:
+        raise NotFound(f"No entry has the id {stable_id!r}; `lwb search` lists the ids there are.", subject=stable_id)
+    row = detail.row
+    if json:
+        print_json(
+            {
+                **dataclasses.asdict(row),
+                "blocks": [dataclasses.asdict(block) for block in detail.blocks],
+                "metadata": dict(detail.metadata),
+                "summary": dataclasses.asdict(detail.summary),
+                "history": [dataclasses.asdict(event) for event in detail.history],
+                "duplicates": list(detail.duplicates),
+            }
+        )
+        return
+    console = stdout()
+    print_lora(console, record_of(detail), title=f"{row.stable_id}  {row.filename}")
+    for label, value in _catalogued(detail.duplicates, row.file_path, row.category_name, row.role, row.state):
+        console.out(f"  {label:<14}{shown(value)}", highlight=False)
+    for event in detail.history:
+        change = " -> ".join(part for part in (event.before, event.after) if part)
+        console.out(f"  {event.at}  {event.kind}  {shown(change)}".rstrip(), highlight=False)
+
+
+def _catalogued(
+    duplicates: tuple[str, ...], path: str, category: str | None, role: str, state: str
+) -> list[tuple[str, str]]:
+    """What only the catalogue knows, as labelled lines."""
+    facts = [("path", path), ("category", f"{category or 'none'}, used as {role}")]
+    if state != "present":
+        facts.append(("state", state))
+    if duplicates:
+        facts.append(("same content", ", ".join(duplicates)))
+    return facts

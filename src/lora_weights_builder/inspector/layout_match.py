@@ -1,0 +1,248 @@
+"""Says which model a file's modules belong to, and where in it each of them sits.
+
+Names and shapes decide; only what they leave open is narrowed by metadata, then by the folder, then by what is
+commonest. The answer then lists every architecture that the tensors allow, so that nobody takes a guess for a fact.
+No architecture is named here: all that is known of models comes from the registry.
+
+The rules, in their order (the first four stand in ``structure``):
+
+1. Every module is looked up whole. An architecture that names it, but has no block of that number, is out.
+2. At least ``MIN_COVERAGE`` of the modules outside text encoders must fit by name and shape.
+3. The best score stays: fitting modules, minus twice the misshapen ones, minus half the ones whose kernel differs.
+4. Among equals, one whose stacks end exactly where the file ends; then one that has the file's text encoders.
+5. Metadata, folder, and the order of likelihood that the registry declares, unless it says that all must be reported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from lora_weights_builder.inspector.block_layouts import Layout, registry
+from lora_weights_builder.inspector.key_grammar import parse_key, split_stem
+from lora_weights_builder.inspector.model_hints import base_model_hint
+from lora_weights_builder.inspector.structure import Structure, of_encoder, structure_of
+from lora_weights_builder.inspector.template_index import model_index
+from lora_weights_builder.records import Evidence, FolderHint, LayoutMatch, ModuleAdapter, Placement
+
+_MIN_CHECKPOINT_WEIGHTS: Final = 8  # base weights by name that make a file a checkpoint rather than an oddity
+_LISTED: Final = 3
+_VOTERS: Final = 64  # modules asked for the dialect; a file is written by one writer
+# Prefixes that several writers use; there the spelling of a module can tell more.
+_SHARED_DIALECTS: Final = frozenset({"bare", "diffusers"})
+_SHARED_SPELLINGS: Final = frozenset({"native", "diffusers"})
+
+
+class _Decision(NamedTuple):
+    """The architecture chosen among the candidates, ``None`` where all are to be reported."""
+
+    architecture: str | None
+    evidence: Evidence | None
+
+
+def match_layout(
+    modules: Sequence[ModuleAdapter],
+    *,
+    unknown_tensors: Sequence[str] = (),
+    metadata: Mapping[str, str] | None = None,
+    hint: FolderHint | None = None,
+) -> LayoutMatch:
+    """Match a file's modules against the registry.
+
+    Args:
+        modules: what ``adapters.group_modules`` made of the file.
+        unknown_tensors: the names that belong to no module; counted, and used to say what else the file may be.
+        metadata: the file's metadata, read only where the tensors leave a tie.
+        hint: what the folder says, the same.
+
+    Returns:
+        Placements aligned with ``modules``. A placement has a ``block_index`` in the layout that is answered: blocks of
+        the denoiser, or encoder layers (kind ``text_encoder``) where the file holds nothing else. An open tie is an
+        answer, too: ``architecture`` ``None`` with the ``candidates``.
+    """
+    structure = structure_of(modules)
+    decision = _decide(structure.candidates, metadata or {}, hint)
+    architecture = decision.architecture
+    layout = _layout_of(architecture, structure)
+    # Of an open tie the layout is only known where all candidates share it; any of them then gives the places.
+    placing = architecture or (structure.candidates[0] if structure.candidates and layout else None)
+    placements = structure.placements.setdefault(
+        (placing, layout.id if layout else None), tuple(_places(modules, structure, placing, layout))
+    )
+    unmatched = len(unknown_tensors) + sum(
+        len(module.tensors) for module, place in zip(modules, placements, strict=True) if _is_unknown(module, place)
+    )
+    return LayoutMatch(
+        architecture=architecture,
+        candidates=structure.candidates if len(structure.candidates) > 1 else (),
+        evidence=decision.evidence,
+        layout_id=layout.id if layout else None,
+        placements=placements,
+        unmatched_tensor_count=unmatched,
+        dialect=_dialect(modules, placing),
+        reason=None if layout else _reason(modules, unknown_tensors, structure),
+        warnings=tuple(_warnings(modules, placements)),
+    )
+
+
+# --- Ties
+
+
+def _decide(candidates: tuple[str, ...], metadata: Mapping[str, str], hint: FolderHint | None) -> _Decision:
+    if not candidates:
+        return _Decision(None, None)
+    if len(candidates) == 1:
+        return _Decision(candidates[0], "tensors")
+    claimed = base_model_hint(metadata).architectures
+    left = tuple(one for one in candidates if one in claimed) or candidates
+    if len(left) == 1:
+        return _Decision(left[0], "metadata")
+    base = registry().base_models.get(hint.base_model_code) if hint and hint.base_model_code else None
+    if base is not None:
+        left = tuple(one for one in left if one in base.architectures) or left
+        if len(left) == 1:
+            return _Decision(left[0], "folder")
+    return _by_prior(left)
+
+
+def _by_prior(candidates: tuple[str, ...]) -> _Decision:
+    """The commonest of the smallest declared group that holds all candidates; without such a group none is."""
+    groups = [group for group in registry().ambiguity_groups if group.members.issuperset(candidates)]
+    group = min(groups, key=lambda group: len(group.members), default=None)
+    if group is None or group.report_all:
+        return _Decision(None, None)
+    ranked = [one for one in group.prior_rank if one in candidates]
+    return _Decision(ranked[0], "prior") if ranked else _Decision(None, None)
+
+
+# --- Layout and places
+
+
+def _layout_of(architecture: str | None, structure: Structure) -> Layout | None:
+    """The layout of the answer; of an open tie, the one that all candidates share."""
+    owners = (architecture,) if architecture else structure.candidates
+    layouts = {_layout_for(one, structure) for one in owners}
+    layout_id = layouts.pop() if len(layouts) == 1 else None
+    return registry().layouts[layout_id] if layout_id else None
+
+
+def _layout_for(architecture: str, structure: Structure) -> str | None:
+    """The smallest layout of an architecture that has every group (or text encoder) the file touches."""
+    known = registry().architectures[architecture]
+    layouts = [registry().layouts[one] for one in known.layouts]
+    if structure.encoder_only:
+        touched = {encoder for encoder, _ in structure.encoders}
+        fitting = [layout for layout in layouts if layout.encoders and touched.issubset(layout.encoders)]
+    else:
+        owners = _groups_by_block(registry().layouts[known.layout_id])
+        slots = (fits[architecture] for fits in structure.slots if architecture in fits)
+        touched = {owners[slot.block_index] for slot in slots if slot.block_index is not None}
+        groups = ((layout, {group.key for group in layout.groups}) for layout in layouts if not layout.encoders)
+        fitting = [layout for layout, keys in groups if touched <= keys]
+    return min(fitting, key=lambda layout: layout.block_count).id if touched and fitting else None
+
+
+def _groups_by_block(layout: Layout) -> list[str]:
+    return [group.key for group in layout.groups for _ in range(group.count)]
+
+
+def _places(
+    modules: Sequence[ModuleAdapter], structure: Structure, architecture: str | None, layout: Layout | None
+) -> Iterator[Placement]:
+    shift = _shift(
+        layout, registry().layouts[registry().architectures[architecture].layout_id] if architecture else None
+    )
+    encoder_starts = {group.key: group.start for group in layout.groups} if layout and layout.encoders else {}
+    for module, fits, encoder in zip(modules, structure.slots, structure.encoder_slots, strict=True):
+        if encoder is not None:
+            name, slot = encoder
+            start = encoder_starts.get(name)
+            block = None if start is None or slot.block_index is None else start + slot.block_index
+            yield Placement("text_encoder", block, f"{name}:{slot.canonical}")
+        elif of_encoder(module):
+            yield Placement("text_encoder", None, f"{module.part}:{module.module}")
+        elif architecture is None or architecture not in fits:
+            yield Placement("unknown", None, module.module)
+        else:
+            own = fits[architecture]
+            block = None if own.block_index is None else shift.get(own.block_index)
+            yield Placement(own.kind, block, own.canonical)
+
+
+def _shift(layout: Layout | None, whole: Layout | None) -> dict[int, int | None]:
+    """Block index in the layout of the whole stack -> block index in the layout that is answered."""
+    if layout is None or whole is None:
+        return {}
+    starts = {group.key: group.start for group in layout.groups}
+    return {
+        group.start + i: starts[group.key] + i if group.key in starts else None
+        for group in whole.groups
+        for i in range(group.count)
+    }
+
+
+def _is_unknown(module: ModuleAdapter, place: Placement) -> bool:
+    return place.kind == "unknown" or (place.kind == "text_encoder" and place.canonical.startswith(f"{module.part}:"))
+
+
+def _dialect(modules: Sequence[ModuleAdapter], architecture: str | None) -> str | None:
+    """The writer's convention of most modules: by the prefix, or by a spelling that only one writer has."""
+    votes: Counter[str] = Counter()
+    for module in modules[:_VOTERS]:
+        key = parse_key(next(iter(module.tensors.values())).name)
+        dialect = key.dialect if key else "bare"
+        if dialect in _SHARED_DIALECTS:
+            meanings, _ = model_index().look_up(module.module)
+            spelled = next((meaning.dialect for meaning in meanings if meaning.owner == architecture), dialect)
+            dialect = dialect if spelled in _SHARED_SPELLINGS else spelled
+        votes[dialect] += 1
+    return votes.most_common(1)[0][0] if votes else None
+
+
+# --- What to say
+
+
+def _reason(modules: Sequence[ModuleAdapter], unknown: Sequence[str], structure: Structure) -> str:
+    """Why there is no layout, in one sentence."""
+    if len(structure.candidates) > 1:
+        alike = ", ".join(structure.candidates)
+        return f"The tensors fit {alike} alike, and neither metadata nor folder decides between them."
+    if structure.candidates:
+        return "The file changes only weights outside the model's blocks, so there is nothing to give block by block."
+    names = [*unknown, *(tensor.name for module in modules for tensor in module.tensors.values())]
+    for kind in registry().not_loras:
+        if any(kind.names.match(name) for name in names):
+            return kind.reason
+    if not modules:
+        return _reason_without_adapters(unknown)
+    if structure.encoder_only:
+        return "The file holds only text encoder modules, which fit no text encoder that the registry knows."
+    some = ", ".join(module.module for module in modules[:_LISTED])
+    if structure.closest:
+        shares = f"{structure.named:.0%} of the modules have its names, {structure.fitting:.0%} its shapes, too"
+        return f"No architecture fits; {structure.closest} comes closest: {shares} ({some} ...)."
+    return f"No architecture of the registry has modules of these names ({some} ...)."
+
+
+def _reason_without_adapters(unknown: Sequence[str]) -> str:
+    # By name alone: another model of the same names and other widths is a checkpoint just as well.
+    base_weights = 0
+    for name in unknown:
+        stem, _, last = name.rpartition(".")
+        if last in ("weight", "bias", "scale"):
+            meanings, number = model_index().look_up(split_stem(stem).module)
+            base_weights += any(number in meaning.slots for meaning in meanings)
+    if base_weights >= _MIN_CHECKPOINT_WEIGHTS:
+        return "The file is a checkpoint: it holds a model's own weights, not a change of them."
+    listed = ", ".join(unknown[:_LISTED])
+    return f"No tensor of the file belongs to a LoRA or another adapter ({listed} ...)."
+
+
+def _warnings(modules: Sequence[ModuleAdapter], placements: Sequence[Placement]) -> Iterator[str]:
+    if any(module.part == "model_2" for module in modules) and any(module.part == "model" for module in modules):
+        yield "two_experts: the file holds LoRAs for two experts of the model; each block's strength is that of both"
+    unknown = [m.module for m, place in zip(modules, placements, strict=True) if _is_unknown(m, place)]
+    if unknown and any(place.kind in ("block", "global") for place in placements):
+        some = ", ".join(unknown[:_LISTED]) + (f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else "")
+        yield f"unknown_modules: {some}: of no place that the registry knows in this model"

@@ -1,0 +1,185 @@
+"""Reads a file's names and shapes against the registry: which architectures they allow, and which weights they are.
+
+This is the part of matching that depends on nothing but module names and shapes, so it is done once for each distinct
+set of them; the files of a library come from a few trainers. What metadata, folder or habit add stands in
+``layout_match``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from lora_weights_builder.inspector.block_layouts import registry
+from lora_weights_builder.inspector.registry_model import Layout
+from lora_weights_builder.inspector.template_index import NO_NUMBER, Slot, encoder_index, model_index
+from lora_weights_builder.records import ModuleAdapter, Placement
+
+MIN_COVERAGE: Final = 0.9
+
+# What a module costs an architecture that names it: nothing if it fits; half a point if only its kernel differs; else
+# the point it would have given, and two more.
+_FITS: Final = 0.0
+_OTHER_KERNEL: Final = 0.5
+_MISSHAPEN: Final = 3.0
+
+
+@dataclass(slots=True)
+class Structure:
+    """What names and shapes alone say of a file.
+
+    ``candidates`` are the architectures they allow. ``slots`` has for each module the weight that it is in each
+    architecture it fits; ``encoder_slots`` the text encoder and weight of those in a text encoder's part, ``None`` for
+    the others and for the unknown. ``encoders`` are the (encoder, part) pairs found. ``closest`` is the architecture
+    that names most modules, ``named`` and ``fitting`` the shares of them that it names, and that have its shapes, too.
+    """
+
+    slots: tuple[Mapping[str, Slot], ...]
+    encoder_slots: tuple[tuple[str, Slot] | None, ...]
+    encoders: tuple[tuple[str, str], ...]
+    encoder_only: bool
+    candidates: tuple[str, ...] = ()
+    closest: str | None = None
+    named: float = 0.0
+    fitting: float = 0.0
+    placements: dict[tuple[str | None, str | None], tuple[Placement, ...]] = field(default_factory=dict)
+
+
+_CACHED: Final = 32
+_CACHED_MODULES: Final = 4096  # larger files are rare and would fill the memory
+_structures: OrderedDict[tuple[object, ...], Structure] = OrderedDict()
+
+
+def structure_of(modules: Sequence[ModuleAdapter]) -> Structure:
+    """Read the modules, or remember having read the same names and shapes before."""
+    key = tuple((m.part, m.module, m.out_features, m.in_features, m.kernel) for m in modules)
+    found = _structures.get(key)
+    if found is not None:
+        _structures.move_to_end(key)
+        return found
+    found = _read(modules)
+    if len(modules) <= _CACHED_MODULES:
+        _structures[key] = found
+        if len(_structures) > _CACHED:
+            _structures.popitem(last=False)
+    return found
+
+
+def of_encoder(module: ModuleAdapter) -> bool:
+    """Whether the module's prefix puts it into a text encoder."""
+    return module.part.startswith("te")
+
+
+def _read(modules: Sequence[ModuleAdapter]) -> Structure:
+    index = model_index()
+    slots: list[Mapping[str, Slot]] = []
+    named: Counter[str] = Counter()
+    score: Counter[str] = Counter()
+    out: set[str] = set()
+    models = 0
+    for module in modules:
+        fitting: dict[str, Slot] = {}
+        slots.append(fitting)
+        if of_encoder(module):
+            continue
+        models += 1
+        meanings, number = index.look_up(module.module)
+        for meaning in meanings:
+            slot = meaning.slots.get(number)
+            if slot is None:
+                if meaning.in_blocks and number != NO_NUMBER:
+                    out.add(meaning.owner)
+                continue
+            cost = _misfit(module, slot)
+            named[meaning.owner] += 1
+            score[meaning.owner] += round(2 * (1 - cost))  # in halves: whole numbers, so that equals are equal
+            if cost < _MISSHAPEN:
+                fitting[meaning.owner] = slot
+    encoder_slots = tuple(_encoder_slot(module) if of_encoder(module) else None for module in modules)
+    encoders = _encoders(modules, encoder_slots)
+    found = Structure(tuple(slots), encoder_slots, encoders, encoder_only=bool(modules) and not models)
+    if models:
+        _judge(found, models, named, score, out)
+    elif encoders:
+        found.candidates = tuple(one for one in registry().architectures if _takes(one, encoders))
+    return found
+
+
+def _judge(found: Structure, models: int, named: Counter[str], score: Counter[str], out: set[str]) -> None:
+    """Keep the architectures that fit best, and note which comes closest."""
+    coverage = Counter(owner for fitting in found.slots for owner in fitting)
+    if named:
+        found.closest = max(named, key=lambda one: (coverage[one], named[one]))
+        found.named = named[found.closest] / models
+        found.fitting = coverage[found.closest] / models
+    allowed = [one for one in registry().architectures if one not in out and coverage[one] >= MIN_COVERAGE * models]
+    best = max((score[one] for one in allowed), default=0)
+    ties = tuple(one for one in allowed if score[one] == best)
+    if len(ties) > 1:
+        ties = tuple(one for one in ties if _ends_with(one, found.slots)) or ties
+        ties = tuple(one for one in ties if _takes(one, found.encoders)) or ties
+    found.candidates = ties
+
+
+def _misfit(module: ModuleAdapter, slot: Slot) -> float:
+    """What the difference between a module and a weight costs. What the factors leave open fits."""
+    return min([_misfit_shape(module, shape) for shape in slot.shapes], default=_FITS)
+
+
+def _misfit_shape(module: ModuleAdapter, shape: tuple[int, ...]) -> float:
+    out_features, rest = shape[0], shape[1:]
+    if module.out_features is not None and module.out_features != out_features:
+        return _MISSHAPEN
+    if module.in_features is None or not rest:
+        return _FITS
+    in_features, kernel = rest[0], rest[1:]
+    if module.kernel:
+        if module.in_features != in_features:
+            return _MISSHAPEN
+        if module.kernel == kernel:
+            return _FITS
+        return _OTHER_KERNEL if math.prod(module.kernel) == math.prod(kernel) else _MISSHAPEN
+    if module.in_features == in_features * math.prod(kernel):
+        # Factors of a convolution may come flattened; only a 1x1 one looks just like a linear layer's.
+        return _OTHER_KERNEL if kernel and module.in_features == in_features else _FITS
+    return _MISSHAPEN
+
+
+def _ends_with(architecture: str, slots: Iterable[Mapping[str, Slot]]) -> bool:
+    """Whether every stack that the file touches ends with the file's last block of it."""
+    present = {fitting[architecture].block_index for fitting in slots if architecture in fitting} - {None}
+    layout: Layout = registry().layouts[registry().architectures[architecture].layout_id]
+    for group in layout.groups:
+        places = range(group.start, group.start + group.count)
+        if not present.isdisjoint(places) and places[-1] not in present:
+            return False
+    return bool(present)
+
+
+def _encoder_slot(module: ModuleAdapter) -> tuple[str, Slot] | None:
+    """The text encoder that a module fits by name and shape; parts are no evidence, writers number them differently."""
+    meanings, number = encoder_index().look_up(module.module)
+    for meaning in meanings:
+        slot = meaning.slots.get(number)
+        if slot is not None and _misfit(module, slot) < _MISSHAPEN:
+            return meaning.owner, slot
+    return None
+
+
+def _encoders(
+    modules: Sequence[ModuleAdapter], encoder_slots: Sequence[tuple[str, Slot] | None]
+) -> tuple[tuple[str, str], ...]:
+    """The (encoder, part) pairs of a file: for each part the encoder that most of its modules fit."""
+    votes: dict[str, Counter[str]] = {}
+    for module, found in zip(modules, encoder_slots, strict=True):
+        if found is not None:
+            votes.setdefault(module.part, Counter())[found[0]] += 1
+    return tuple((counted.most_common(1)[0][0], part) for part, counted in votes.items())
+
+
+def _takes(architecture: str, encoders: Sequence[tuple[str, str]]) -> bool:
+    known = registry().architectures[architecture].encoders
+    return all(part in known.get(encoder, ()) for encoder, part in encoders)

@@ -1,0 +1,105 @@
+"""Finds what a module name can mean, in one look-up whatever the number of architectures.
+
+A name's first standalone number becomes ``#`` (``double_blocks_#_img_attn_qkv`` at 7); what is left is looked up whole.
+So a name is never searched for marks, and the cost of a file does not grow with the registry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Final, NamedTuple
+
+from lora_weights_builder.errors import RegistryError
+from lora_weights_builder.inspector.block_layouts import registry
+from lora_weights_builder.inspector.registry_model import Spelling
+from lora_weights_builder.records import PlaceKind
+
+_NUMBER: Final = re.compile(r"(?<![^_])\d{1,4}(?![^_])")
+NO_NUMBER: Final = -1
+
+
+class Slot(NamedTuple):
+    """One weight of one architecture (or text encoder)."""
+
+    kind: PlaceKind
+    block_index: int | None
+    canonical: str
+    shapes: tuple[tuple[int, ...], ...]
+
+
+class Meaning(NamedTuple):
+    """What one architecture makes of a template: number in the name -> weight.
+
+    ``in_blocks`` says that the template is that of a block, so that a number without a weight is one that the model
+    does not have.
+    """
+
+    owner: str
+    dialect: str
+    slots: dict[int, Slot]
+    in_blocks: bool
+
+
+class TemplateIndex:
+    """Template -> its meanings, one an architecture."""
+
+    def __init__(self, owners: Iterable[tuple[str, tuple[Spelling, ...]]]) -> None:
+        tables: dict[str, dict[str, Meaning]] = {}
+        for owner, spellings in owners:
+            for spelling in spellings:
+                template, slots = _slots(spelling)
+                known = tables.setdefault(template, {}).get(owner)
+                if known is None:
+                    tables[template][owner] = Meaning(owner, spelling.dialect, slots, spelling.first_block is not None)
+                    continue
+                for number, slot in slots.items():
+                    if known.slots.setdefault(number, slot) != slot:
+                        message = f"{owner!r} gives the name {spelling.template!r} to two weights."
+                        raise RegistryError(message, subject=owner)
+                if spelling.first_block is not None and not known.in_blocks:
+                    tables[template][owner] = known._replace(in_blocks=True)
+        self._meanings = {template: tuple(meanings.values()) for template, meanings in tables.items()}
+
+    def look_up(self, module: str) -> tuple[tuple[Meaning, ...], int]:
+        """The meanings of a folded module name, and the number in it (``NO_NUMBER`` where it has none)."""
+        template, number = split(module)
+        return self._meanings.get(template, ()), number
+
+
+def split(module: str) -> tuple[str, int]:
+    """``double_blocks_7_img_mlp_0`` -> (``double_blocks_#_img_mlp_0``, 7)."""
+    match = _NUMBER.search(module)
+    if match is None:
+        return module, NO_NUMBER
+    return f"{module[: match.start()]}#{module[match.end() :]}", int(match[0])
+
+
+def _slots(spelling: Spelling) -> tuple[str, dict[int, Slot]]:
+    """The template of a spelling, and the weight at each number."""
+    kind, block, canonical, shapes = spelling.kind, spelling.first_block, spelling.canonical, spelling.shapes
+    folded = spelling.template.replace(".", "_")
+    if not spelling.indices:
+        template, number = split(folded)
+        return template, {number: Slot(kind, block, canonical, shapes)}
+    first, _, _ = folded.partition("{i}")
+    if _NUMBER.search(first):
+        raise RegistryError(f"A number stands before the block's in {spelling.template!r}.", subject=spelling.template)
+    slots = {
+        i: Slot(kind, None if block is None else block + i, canonical.replace("{i}", str(i)), shapes)
+        for i in spelling.indices
+    }
+    return folded.replace("{i}", "#"), slots
+
+
+@cache
+def model_index() -> TemplateIndex:
+    """The weights of all architectures."""
+    return TemplateIndex((one.id, one.spellings) for one in registry().architectures.values())
+
+
+@cache
+def encoder_index() -> TemplateIndex:
+    """The weights of all text encoders."""
+    return TemplateIndex((one.id, one.spellings) for one in registry().encoders.values())

@@ -1,0 +1,1 @@
+"""A folder tree in, a catalogue out: walking roots, giving ids, storing, searching, checking."""

@@ -1,0 +1,260 @@
+"""Searching the catalogue: from a :class:`SearchQuery` to SQL and back to a page, its facets and its cursor.
+
+Search text is literal. Three characters and more are found through the trigram index, fewer by looking at every row.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+import sqlalchemy as sa
+
+from lora_weights_builder.errors import UsageError
+from lora_weights_builder.inspector.block_layouts import registry
+from lora_weights_builder.library import rows
+from lora_weights_builder.library.database import LAYOUT_KEY, RANK_KEY, STRENGTH_KEY, lora
+from lora_weights_builder.records import FacetValue, LoraRow, SearchPage, SearchQuery
+
+MAX_LIMIT: Final = 500
+MAX_TEXT: Final = 500
+EXACT_TOTAL: Final = 10_000
+MAX_OFFSET: Final = 10_000_000
+TRIGRAM: Final = 3
+SAMPLE: Final = 1_000
+COMMON: Final = 2  # a sample that says so many times 10,000 is not wrong about 10,000 itself
+STATES: Final = ("present", "missing")
+
+_SORTS: Final[dict[str, tuple[sa.ColumnElement[Any], ...]]] = {
+    "stable_id": (lora.c.id_prefix, lora.c.id_number),
+    "filename": (lora.c.name_key,),
+    "base": (lora.c.base_model_code, lora.c.name_key),
+    "category": (lora.c.category_code, lora.c.name_key),
+    "layout": (sa.literal_column(LAYOUT_KEY), lora.c.name_key),
+    "rank": (sa.literal_column(RANK_KEY),),
+    "size": (lora.c.size_bytes,),
+    "modified": (lora.c.mtime_ns,),
+    "added": (lora.c.created_at,),
+    "strength": (sa.literal_column(STRENGTH_KEY),),
+}
+SORT_KEYS: Final = tuple(_SORTS)
+_FACETS: Final[dict[str, sa.ColumnElement[Any]]] = {
+    "base": lora.c.base_model_code,
+    "category": lora.c.category_code,
+    "layout": sa.literal_column(LAYOUT_KEY),
+    "architecture": lora.c.architecture,
+    "adapter": lora.c.adapter_types,
+    "role": lora.c.role,
+}
+# Not read for a list: they are long, and only the view of one entry shows them.
+_LISTED: Final = [column for column in lora.c if column.name not in ("metadata", "summary", "search_text")]
+
+
+def search(connection: sa.Connection, query: SearchQuery) -> SearchPage:
+    """One page of a search. Raises UsageError where the query cannot be meant."""
+    keys, descending = _sort(query)
+    _check(query)
+    text = _text(query)
+    total, exact = _total(connection, _conditions(query), text)
+    # A text that most entries hold is found sooner in the order wanted than by sorting all that hold it.
+    conditions = [*_conditions(query), *_holds(text, by_index=exact)]
+    offset = query.offset
+    # First only which rows, out of an index alone; then the rows themselves, which are wide.
+    statement = sa.select(*(key.label(f"key_{n}") for n, key in enumerate(keys))).where(*conditions)
+    if query.cursor:
+        values, offset = _read_cursor(query, len(keys))
+        bound = sa.tuple_(*(sa.bindparam(None, value) for value in values))
+        row = sa.tuple_(*keys)
+        statement = statement.where(row < bound if descending else row > bound)
+    else:
+        statement = statement.offset(query.offset)
+    order = [key.desc() if descending else key.asc() for key in keys]
+    found = connection.execute(statement.order_by(*order).limit(query.limit + 1)).all()
+    page = [tuple(row) for row in found[: query.limit]]
+    cursor = _cursor(query, page[-1], offset + len(page)) if len(found) > query.limit else None
+    listed = sa.select(*_LISTED).where(lora.c.id.in_([row[-1] for row in page]))
+    by_id = {row["id"]: rows.lora_row(row) for row in connection.execute(listed).mappings()}
+    return SearchPage(tuple(by_id[row[-1]] for row in page), total, exact, query.limit, offset, cursor)
+
+
+def iterate(connection: sa.Connection, query: SearchQuery) -> Iterator[LoraRow]:
+    """Every row of a search in its order, a page at a time."""
+    keys, descending = _sort(query)
+    query = replace(query, limit=MAX_LIMIT, offset=0, cursor=None)
+    _check(query)
+    order = [key.desc() if descending else key.asc() for key in keys]
+    conditions = [*_conditions(query), *_holds(_text(query), by_index=True)]
+    statement = sa.select(*_LISTED).where(*conditions).order_by(*order)
+    for row in connection.execution_options(yield_per=MAX_LIMIT).execute(statement).mappings():
+        yield rows.lora_row(row)
+
+
+def facets(connection: sa.Connection, query: SearchQuery) -> dict[str, list[FacetValue]]:
+    """How many entries each value of each facet has, most first, under all filters but the facet's own."""
+    _check(query)
+    found: dict[str, list[FacetValue]] = {}
+    holds = _holds(_text(query), by_index=True)
+    for name, column in _FACETS.items():
+        conditions = [*_conditions(query, without=name), *holds]
+        statement = sa.select(column, sa.func.count()).where(*conditions).group_by(column)
+        counts = Counter[str | None]()
+        for value, count in connection.execute(statement):
+            # One text holds all adapter types of an entry: there are few such texts, and many entries.
+            for part in orjson.loads(value) if name == "adapter" else [value or None]:
+                counts[part] += count
+        found[name] = [FacetValue(value, _label(connection, name, value), count) for value, count in counts.items()]
+    return {name: sorted(values, key=lambda facet: (-facet.count, facet.value or "")) for name, values in found.items()}
+
+
+def _label(connection: sa.Connection, facet: str, value: str | None) -> str:
+    """What a person calls a value of a facet."""
+    if value is None:
+        return ""
+    if facet == "category":  # the user's conventions name these; the entries remember
+        statement = sa.select(lora.c.category_name).where(lora.c.category_code == value, lora.c.state.in_(STATES))
+        return connection.execute(statement.limit(1)).scalar() or value
+    if facet == "base" and value in registry().base_models:
+        return registry().base_models[value].name
+    if facet == "architecture" and value in registry().architectures:
+        return registry().architectures[value].name
+    if facet == "layout" and value in registry().layouts:
+        return registry().layouts[value].title
+    return value
+
+
+def _sort(query: SearchQuery) -> tuple[tuple[sa.ColumnElement[Any], ...], bool]:
+    descending = query.sort.startswith("-")
+    keys = _SORTS.get(query.sort.removeprefix("-"))
+    if keys is None:
+        raise UsageError(f"sort is {query.sort!r}, and must be one of {', '.join(SORT_KEYS)}.", subject="sort")
+    return (*keys, lora.c.id), descending
+
+
+def _check(query: SearchQuery) -> None:
+    if not 1 <= query.limit <= MAX_LIMIT:
+        raise UsageError(f"limit is {query.limit}, and must be from 1 to {MAX_LIMIT}.", subject="limit")
+    if not 0 <= query.offset <= MAX_OFFSET:
+        raise UsageError(f"offset is {query.offset}, and must be from 0 to {MAX_OFFSET}.", subject="offset")
+    if len(query.text) > MAX_TEXT:
+        raise UsageError(f"The search text is longer than {MAX_TEXT} characters.", subject="search")
+
+
+def _conditions(query: SearchQuery, *, without: str | None = None) -> list[sa.ColumnElement[bool]]:
+    conditions = _state(query)
+    exact: dict[str, tuple[sa.ColumnElement[Any], str | None]] = {
+        "base": (lora.c.base_model_code, query.base),
+        "category": (lora.c.category_code, query.category),
+        "layout": (sa.literal_column(LAYOUT_KEY), query.layout),
+        "architecture": (lora.c.architecture, query.architecture),
+        "role": (lora.c.role, query.role),
+    }
+    for name, (column, value) in exact.items():
+        if name != without and value and value.upper() != "ALL":
+            conditions.append(column == _storable(value))
+    adapter = query.adapter
+    if without != "adapter" and adapter and adapter.upper() != "ALL":
+        conditions.append(sa.func.instr(lora.c.adapter_types, rows.dumps(adapter)) > 0)
+    if query.has_blocks is not None:
+        conditions.append(lora.c.has_block_weights == int(query.has_blocks))
+    return conditions
+
+
+def _state(query: SearchQuery) -> list[sa.ColumnElement[bool]]:
+    present = lora.c.state == "present"
+    states: dict[str, list[sa.ColumnElement[bool]]] = {
+        "present": [present],
+        "missing": [lora.c.state == "missing"],
+        "any": [],
+        "failed": [present, lora.c.error.is_not(None)],
+        "duplicate": [present, lora.c.duplicate_of.is_not(None)],
+        "fallback": [present, lora.c.fallback == 1],
+    }
+    if query.state not in states:
+        raise UsageError(f"state is {query.state!r}, and must be one of {', '.join(states)}.", subject="state")
+    return states[query.state]
+
+
+def _text(query: SearchQuery) -> str:
+    return _storable(query.text).casefold()
+
+
+def _holds(text: str, *, by_index: bool) -> list[sa.ColumnElement[bool]]:
+    if not text:
+        return []
+    if "\x00" in text:
+        return [sa.false()]  # stored text has none
+    if len(text) < TRIGRAM or not by_index:
+        return [sa.func.instr(lora.c.search_text, text) > 0]
+    return [lora.c.id.in_(_matching(text))]
+
+
+def _matching(text: str) -> sa.TextualSelect:
+    """The ids of entries that hold the text, by the trigram index; a phrase in quotes has no operators."""
+    phrase = '"' + text.replace('"', '""') + '"'
+    found = sa.text("SELECT rowid FROM lora_search WHERE lora_search MATCH :phrase").bindparams(phrase=phrase)
+    return found.columns(sa.column("rowid", sa.Integer))
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode() if any("\ud800" <= c <= "\udfff" for c in text) else text
+
+
+def _total(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]], text: str) -> tuple[int, bool]:
+    """The number of matches: exact up to 10,000, beyond that reckoned from a sample."""
+    looked_at = [*conditions, *_holds(text, by_index=False)]
+    if text and _is_common(connection, text):
+        estimate = _sampled(connection, looked_at)
+        if estimate > COMMON * EXACT_TOTAL:
+            return estimate, False
+    all_conditions = [*conditions, *_holds(text, by_index=True)]
+    first = sa.select(lora.c.id).where(*all_conditions).limit(EXACT_TOTAL + 1).subquery()
+    count = connection.execute(sa.select(sa.func.count()).select_from(first)).scalar_one()
+    if count <= EXACT_TOTAL:
+        return count, True
+    return max(count, _sampled(connection, looked_at)), False
+
+
+def _is_common(connection: sa.Connection, text: str) -> bool:
+    """Whether so many entries may hold the text that a look at all of them is worth avoiding."""
+    if len(text) < TRIGRAM or "\x00" in text:
+        return True
+    first = _matching(text).subquery()
+    some = sa.select(first.c.rowid).limit(EXACT_TOTAL + 1).subquery()
+    return connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() > EXACT_TOTAL
+
+
+def _sampled(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> int:
+    """How many entries meet the conditions, judged by some hundreds of them at even distances."""
+    low, high = connection.execute(sa.select(sa.func.min(lora.c.id), sa.func.max(lora.c.id))).one()
+    if low is None:
+        return 0
+    width = high - low + 1
+    drawn = sorted({low + width * n // SAMPLE for n in range(SAMPLE)})
+    among = sa.func.json_each(orjson.dumps(drawn).decode()).table_valued("value")
+    statement = sa.select(sa.func.count()).where(lora.c.id.in_(sa.select(among.c.value)), *conditions)
+    matched: int = connection.execute(statement).scalar_one()
+    return matched * int(width) // len(drawn)
+
+
+def _cursor(query: SearchQuery, values: Sequence[object], offset: int) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([query.sort, offset, *values])).decode().rstrip("=")
+
+
+def _read_cursor(query: SearchQuery, length: int) -> tuple[list[Any], int]:
+    fault = UsageError("The cursor is not one that this search gave; ask for the first page again.", subject="cursor")
+    text = query.cursor or ""
+    try:
+        sort, offset, *values = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True))
+    except (binascii.Error, ValueError, TypeError) as cause:
+        raise fault from cause
+    sound = sort == query.sort and type(offset) is int and 0 <= offset < 1 << 63 and len(values) == length
+    if not sound or not all(isinstance(value, str | int | float) for value in values):
+        raise fault
+    if any(isinstance(value, int) and not -(1 << 63) <= value < 1 << 63 for value in values):
+        raise fault
+    return values, offset

@@ -1,0 +1,284 @@
+// Drives a real Chromium through the interface; one exported scenario a run: `node browser.mjs SCENARIO`.
+// LWB_E2E_URL is the server, LWB_E2E_SHOTS where screenshots go, CHROME the browser. Any failure exits with 1.
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const require = createRequire(new URL("../../ui/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+const { LWB_E2E_URL: BASE, LWB_E2E_SHOTS: SHOTS, CHROME } = process.env;
+const SIZES = [
+  [1440, 900],
+  [1024, 768],
+];
+// Rows with an entry in them; those still on their way have no link.
+const ROWS = "[role=row]:has(a)";
+
+const api = async (path) => (await fetch(BASE + path)).json();
+
+/** Entries as the server lists them: what the pages are held against. */
+const entries = async (query = "") => (await api(`/api/lora/search?limit=500${query}`)).results;
+
+const scenarios = {
+  /** The library lists what the server has; filters and sorting stand in the address; rows in sight only. */
+  async library(page) {
+    const { total } = await api("/api/lora/search?limit=1");
+    await page.goto(`${BASE}/`);
+    await page.locator(ROWS).first().waitFor();
+    assert.match(await page.locator("[role=status]").first().innerText(), new RegExp(`${total.toLocaleString("en")} LoRAs?$`));
+    assert.ok((await page.locator(ROWS).count()) <= 60, "rows out of sight are in the page");
+
+    const [facet] = (await api("/api/lora/search?limit=1&facets=1")).facets.base;
+    await page.getByRole("complementary").getByRole("button", { name: facet.label }).first().click();
+    await page.waitForURL(`**/?base=${facet.value}`);
+    await expectStatus(page, facet.count);
+
+    await page.getByRole("columnheader", { name: "Size" }).getByRole("button").click();
+    await page.waitForURL("**sort=size*");
+    const [smallest] = await entries(`&base=${facet.value}&sort=size`);
+    await page.locator(ROWS).first().getByText(smallest.stable_id).waitFor();
+    await page.reload();
+    await page.locator(ROWS).first().getByText(smallest.stable_id).waitFor();
+  },
+
+  /** Typing searches, literally, without losing the focus; `/` finds the field; the way back is offered. */
+  async search(page) {
+    const [{ stable_id: id }] = await entries();
+    await page.goto(`${BASE}/`);
+    await page.locator(ROWS).first().waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.type(id, { delay: 15 });
+    await expectStatus(page, (await api(`/api/lora/search?search=${id}`)).total);
+    assert.equal(await page.evaluate(() => document.activeElement.type), "search");
+    assert.ok(page.url().endsWith(`?q=${id}`), page.url());
+
+    await page.getByRole("searchbox").fill("100%_nothing");
+    await page.getByRole("heading", { name: "Nothing matches" }).waitFor();
+    await page.getByRole("button", { name: "Clear search and filters" }).click();
+    await page.locator(ROWS).first().waitFor();
+  },
+
+  /** Arrows move, Enter opens, arrows step through the list, Escape comes back to the same row. */
+  async keyboard(page) {
+    const all = await entries();
+    const { total } = await api("/api/lora/search?limit=1");
+    await page.goto(`${BASE}/`);
+    await page.locator(ROWS).first().waitFor();
+    await page.getByRole("searchbox").focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(`**/lora/${all[2].stable_id}?at=2`);
+    await page.getByText(`3 of ${total.toLocaleString("en")}`).waitFor();
+    await page.locator("button:not([disabled])", { hasText: "Next" }).waitFor();
+    await page.keyboard.press("ArrowRight");
+    await page.waitForURL(`**/lora/${all[3].stable_id}?at=3`);
+    await page.keyboard.press("Escape");
+    await page.locator("[role=row][aria-selected=true]").getByText(all[3].stable_id).waitFor();
+  },
+
+  /** A measured entry: as many bars as blocks, readout by pointer and keyboard, table, and a drawing to keep. */
+  async lora(page) {
+    const entry = (await entries()).find((row) => row.has_block_weights && row.block_count > 20);
+    await page.goto(`${BASE}/?q=${entry.stable_id}`);
+    await page.getByRole("link", { name: entry.filename.replace(".safetensors", "") }).first().click();
+    const bars = page.locator("[data-block]");
+    await bars.first().waitFor();
+    assert.equal(await bars.count(), entry.block_count);
+
+    const { blocks } = await api(`/api/lora/${entry.stable_id}/blocks`);
+    const present = blocks.filter((block) => block.present).length;
+    await page.getByText(`${present} of ${entry.block_count} blocks`).waitFor();
+    const third = blocks.filter((block) => block.present)[2];
+    await page.locator(`[data-block="${third.block_index}"]`).hover();
+    await page.locator("figure > p").getByText(third.weight.toFixed(3)).waitFor();
+
+    await page.locator('[data-block="0"]').focus();
+    await page.keyboard.press("ArrowRight");
+    const name = await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+    assert.ok(name.startsWith(`${blocks[1].label}, `), name);
+
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save SVG" }).click()]);
+    assert.equal(download.suggestedFilename(), `${entry.stable_id}-blocks.svg`);
+    const drawing = readFileSync(await download.path(), "utf8");
+    assert.ok(!/class=|var\(|style=/.test(drawing), "the drawing needs the page's styles");
+    assert.ok(drawing.includes(blocks[0].label));
+
+    await page.getByRole("button", { name: "Read as a table" }).click();
+    assert.equal(await page.locator("[data-block-row]").count(), entry.block_count);
+  },
+
+  /** One entry of every layout in the library shows that layout's blocks, the unmeasured ones with their reason. */
+  async every_layout(page) {
+    const one = new Map((await entries()).filter((row) => row.block_layout).map((row) => [row.block_layout, row]));
+    assert.ok(one.size >= 4, `only ${one.size} layouts in the library`);
+    for (const [layout, row] of one) {
+      const { block_count, groups } = await api(`/api/layouts/${layout}`);
+      await page.goto(`${BASE}/lora/${row.stable_id}`);
+      await page.locator("[data-block]").first().waitFor();
+      assert.equal(await page.locator("[data-block]").count(), block_count, layout);
+      const fits = await page.evaluate(() => {
+        const svg = document.querySelector("svg[role=group]").getBoundingClientRect();
+        const edges = [...document.querySelectorAll("[data-block] rect")].map((bar) => bar.getBoundingClientRect());
+        return edges.every((edge) => edge.left >= svg.left - 4 && edge.right <= svg.right + 4);
+      });
+      assert.ok(fits, `${layout} with ${groups.length} groups does not fit its chart`);
+      if (row.fallback) {
+        await page.getByText(row.fallback_reason).first().waitFor();
+        assert.equal(await page.locator('[data-kind="measured"]').count(), 0);
+      }
+    }
+  },
+
+  /** Nothing that a file says becomes markup. */
+  async inert(page) {
+    for (const row of await entries("&state=any")) {
+      const detail = await api(`/api/lora/${row.stable_id}`);
+      if (!/[<>]/.test(JSON.stringify([detail.metadata, detail.summary, detail.filename]))) continue;
+      await page.goto(`${BASE}/lora/${row.stable_id}`);
+      await page.locator("article").waitFor();
+      assert.equal(await page.locator("article :is(script, img, iframe, object, form)").count(), 0, row.stable_id);
+    }
+    // A made-up address is text too.
+    await page.goto(`${BASE}/lora/${encodeURIComponent("<img src=x>")}`);
+    await page.locator("main").waitFor();
+    assert.equal(await page.locator("main img").count(), 0);
+  },
+
+  /** Reindexing shows its end; errors are listed with their reasons. */
+  async indexing(page) {
+    await page.goto(`${BASE}/indexing`);
+    const before = (await api("/api/lora/index_status")).last_scan;
+    await page.getByRole("button", { name: "Reindex" }).click();
+    await until(async () => {
+      const status = await api("/api/lora/index_status");
+      return !status.indexing && status.last_scan !== before;
+    });
+    await page.getByRole("button", { name: "Reindex" }).waitFor();
+    await page.getByRole("region", { name: "The last run" }).waitFor();
+    const { errors } = await api("/api/lora/index_status");
+    for (const { reason } of errors.slice(0, 5)) await page.getByText(reason).first().waitFor();
+  },
+
+  /** The registry, complete. */
+  async layouts(page) {
+    const { layouts } = await api("/api/layouts");
+    await page.goto(`${BASE}/layouts`);
+    const current = layouts.filter((layout) => !layout.legacy);
+    await page.getByText(current[0].id, { exact: true }).waitFor();
+    assert.equal(await page.locator("main li:has(h2)").count(), current.length);
+    await page.getByRole("searchbox").fill(current[0].id);
+    await until(async () => (await page.locator("main li:has(h2)").count()) < current.length || current.length === 1);
+  },
+
+  /** axe on every page, both themes and sizes; a screenshot of each. */
+  async accessibility(page) {
+    const rows = await entries();
+    const measured = rows.find((row) => row.has_block_weights);
+    const fallback = rows.find((row) => row.fallback);
+    const pages = {
+      library: "/",
+      "library-empty": "/?q=nothing-has-this-name",
+      lora: `/lora/${measured.stable_id}?at=${rows.indexOf(measured)}`,
+      ...(fallback && { "lora-unmeasured": `/lora/${fallback.stable_id}` }),
+      layouts: "/layouts",
+      indexing: "/indexing",
+      "no-such-entry": "/lora/NO-SUCH-000",
+    };
+    const found = [];
+    for (const theme of ["light", "dark"]) {
+      await page.goto(`${BASE}/indexing`);
+      await page.evaluate((name) => localStorage.setItem("lwb.theme", name), theme);
+      for (const [width, height] of SIZES) {
+        await page.setViewportSize({ width, height });
+        for (const [name, path] of Object.entries(pages)) {
+          await page.goto(BASE + path);
+          await page.locator("main").waitFor();
+          await settled(page);
+          await page.screenshot({ path: join(SHOTS, `${name}-${theme}-${width}.png`) });
+          if (await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth))
+            found.push(`${name} is wider than a window of ${width}`);
+          for (const { id, nodes } of await axe(page))
+            found.push(`${name} ${theme} ${width}: ${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
+        }
+      }
+    }
+    assert.deepEqual(found, []);
+  },
+};
+
+async function expectStatus(page, total) {
+  await until(async () => (await page.locator("main [role=status]").first().innerText()).includes(`${total.toLocaleString("en")} LoRA`));
+}
+
+async function until(check) {
+  const end = Date.now() + 20_000;
+  while (!(await check())) {
+    assert.ok(Date.now() < end, `waited in vain for ${check}`);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  }
+}
+
+/** No request under way and nothing busy. */
+async function settled(page) {
+  await until(() => page.evaluate(() => document.querySelector("[aria-busy=true]") === null));
+  await page.evaluate(() => document.fonts.ready);
+  await page.waitForTimeout(250);
+}
+
+/** axe runs in the page's world through the debugger, which the page's policy does not reach. */
+async function axe(page) {
+  await page.evaluate(AXE);
+  return (await page.evaluate(() => axe.run(document))).violations;
+}
+
+async function main(name) {
+  const scenario = scenarios[name];
+  assert.ok(scenario, `no scenario ${name}`);
+  const profile = mkdtempSync(join(tmpdir(), "lwb-e2e-"));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: CHROME,
+    headless: true,
+    viewport: { width: SIZES[0][0], height: SIZES[0][1] },
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+  context.setDefaultTimeout(20_000);
+  const page = await context.newPage();
+  const faults = [];
+  page.on("pageerror", (error) => faults.push(`script error: ${error.message}`));
+  page.on("console", (message) => {
+    // A refused request is also reported as an error of the console; only the expected 404s make any here.
+    if (message.type() === "error" && !message.text().includes("404")) faults.push(`console: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    const { protocol, origin } = new URL(request.url());
+    if (protocol.startsWith("http") && origin !== BASE) faults.push(`request to ${request.url()}`);
+  });
+  try {
+    await scenario(page);
+    assert.deepEqual(faults, []);
+  } catch (error) {
+    await page.screenshot({ path: join(SHOTS, `failed-${name}.png`) });
+    throw error;
+  } finally {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  }
+}
+
+main(process.argv[2]).catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});

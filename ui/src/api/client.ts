@@ -1,0 +1,82 @@
+/** The one way to the server: a typed client, and errors that carry the server's own sentence. */
+import createClient from "openapi-fetch";
+import type { components, paths } from "./schema.gen";
+
+type Schemas = components["schemas"];
+export type LoraRow = Schemas["LoraRow"];
+export type LoraDetail = Schemas["LoraDetail"];
+export type BlocksAnswer = Schemas["BlocksAnswer"];
+export type Block = Schemas["Block"];
+export type Layout = Schemas["Layout"];
+export type LayoutGroup = Schemas["LayoutGroup"];
+export type SearchAnswer = Schemas["SearchAnswer"];
+export type FacetValue = Schemas["FacetValue"];
+export type IndexStatus = Schemas["IndexStatus"];
+export type ModelFamily = Schemas["ModelFamily"];
+export type Architecture = Schemas["Architecture"];
+type ErrorBody = Schemas["ErrorBody"];
+
+/** A refusal of the server. `message` is its sentence, meant for people; `code` its machine name. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly code: string,
+  ) {
+    super(message);
+    this.name = "ApiError";
+  }
+}
+
+// The client would keep the fetch it finds when created; looked up each time, tests can put theirs in its place.
+const client = createClient<paths>({
+  baseUrl: globalThis.location.origin,
+  fetch: (request) => globalThis.fetch(request),
+});
+
+interface Outcome<T> {
+  data?: T | undefined;
+  error?: unknown;
+  response: Response;
+}
+
+function unwrap<T>({ data, error, response }: Outcome<T>): T {
+  if (data !== undefined) return data;
+  const body = error as Partial<ErrorBody> | undefined;
+  const detail =
+    typeof body?.detail === "string"
+      ? body.detail
+      : `The server answered ${response.status} without a reason.`;
+  throw new ApiError(detail, response.status, body?.code ?? "unknown");
+}
+
+export type SearchParameters = NonNullable<paths["/api/lora/search"]["get"]["parameters"]["query"]>;
+
+export const api = {
+  search: async (query: SearchParameters, signal?: AbortSignal) =>
+    unwrap(await client.GET("/api/lora/search", { params: { query }, ...(signal && { signal }) })),
+  lora: async (stableId: string, signal?: AbortSignal) =>
+    // The client's types turn pairs into plain arrays; the schema's are right.
+    unwrap(
+      await client.GET("/api/lora/{stable_id}", {
+        params: { path: { stable_id: stableId } },
+        ...(signal && { signal }),
+      }),
+    ) as LoraDetail,
+  blocks: async (stableId: string, signal?: AbortSignal) =>
+    unwrap(
+      await client.GET("/api/lora/{stable_id}/blocks", {
+        params: { path: { stable_id: stableId } },
+        ...(signal && { signal }),
+      }),
+    ),
+  layouts: async (signal?: AbortSignal) =>
+    unwrap(await client.GET("/api/layouts", { ...(signal && { signal }) })).layouts,
+  architectures: async (signal?: AbortSignal) =>
+    unwrap(await client.GET("/api/architectures", { ...(signal && { signal }) })).architectures,
+  indexStatus: async (signal?: AbortSignal) =>
+    unwrap(await client.GET("/api/lora/index_status", { ...(signal && { signal }) })),
+  reindexAll: async (full: boolean) =>
+    unwrap(await client.POST("/api/lora/reindex_all", { params: { query: { wait: false, full } } })),
+  stopIndexing: async () => unwrap(await client.POST("/api/lora/index_stop")),
+};

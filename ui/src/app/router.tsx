@@ -1,0 +1,77 @@
+/** The addresses of the interface. Pages other than the library load when first opened. */
+import { createRootRoute, createRoute, createRouter, Link, lazyRouteComponent } from "@tanstack/react-router";
+import { Empty, Note, Page } from "@/components/ui";
+import { LibraryPage } from "@/features/library/LibraryPage";
+import { parseLibrarySearch, parsePlacedSearch, parseSearch, stringifySearch } from "@/lib/librarySearch";
+import { Shell } from "./Shell";
+
+function NotFound() {
+  return (
+    <Page>
+      <h1 className="visually-hidden">Not found</h1>
+      <Empty title="There is no page at this address">
+        <p>
+          <Link to="/">Go to the library</Link>
+        </p>
+      </Empty>
+    </Page>
+  );
+}
+
+function Crashed({ error }: { error: unknown }) {
+  return (
+    <Page>
+      <h1 className="visually-hidden">Fault</h1>
+      <Note tone="bad" title="This page could not be drawn">
+        <p>{error instanceof Error ? error.message : String(error)}</p>
+      </Note>
+    </Page>
+  );
+}
+
+const rootRoute = createRootRoute({ component: Shell, notFoundComponent: NotFound });
+
+const libraryRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/",
+  validateSearch: parseLibrarySearch,
+  component: LibraryPage,
+});
+
+const loraRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/lora/$stableId",
+  validateSearch: parsePlacedSearch,
+  component: lazyRouteComponent(() => import("@/features/lora/LoraPage"), "LoraPage"),
+});
+
+const layoutsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/layouts",
+  component: lazyRouteComponent(() => import("@/features/layouts/LayoutsPage"), "LayoutsPage"),
+});
+
+const indexingRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/indexing",
+  component: lazyRouteComponent(() => import("@/features/indexing/IndexingPage"), "IndexingPage"),
+});
+
+const routeTree = rootRoute.addChildren([libraryRoute, loraRoute, layoutsRoute, indexingRoute]);
+
+export function createAppRouter() {
+  return createRouter({
+    routeTree,
+    parseSearch,
+    stringifySearch,
+    defaultPreload: "intent",
+    defaultErrorComponent: Crashed,
+    scrollRestoration: true,
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof createAppRouter>;
+  }
+}

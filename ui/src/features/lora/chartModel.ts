@@ -1,0 +1,92 @@
+/** What the block chart draws, worked out from the API's layout and blocks. Pure: no colours, no React. */
+import type { Block, Layout, LayoutGroup } from "@/api/client";
+import { formatStrength, formatWeight } from "@/lib/format";
+
+/** Measured; nothing in the file for this block; or a neutral stand-in for what could not be measured. */
+export type BarKind = "measured" | "absent" | "unmeasured";
+
+export interface Bar {
+  index: number;
+  label: string;
+  kind: BarKind;
+  weight: number;
+  rawStrength: number | null;
+  group: LayoutGroup;
+  /** Place within its group, from 0. */
+  groupIndex: number;
+}
+
+export interface ChartModel {
+  bars: readonly Bar[];
+  groups: readonly LayoutGroup[];
+  measured: number;
+  absent: number;
+  /** The strongest measured bar; null where nothing was measured or all is zero. */
+  peak: Bar | null;
+}
+
+/** Every block of the layout gets a bar, whatever the answer leaves out. */
+export function chartModel(layout: Layout, blocks: readonly Block[], fallback: boolean): ChartModel {
+  const byIndex = new Map(blocks.map((block) => [block.block_index, block]));
+  const groups = new Map(layout.groups.map((group) => [group.key, group]));
+  const bars = layout.blocks.flatMap((place): Bar[] => {
+    const group = groups.get(place.group);
+    if (group === undefined) return [];
+    const block = byIndex.get(place.block_index);
+    const kind: BarKind = fallback
+      ? "unmeasured"
+      : block === undefined || !block.present
+        ? "absent"
+        : block.raw_strength === null
+          ? "unmeasured"
+          : "measured";
+    return [
+      {
+        index: place.block_index,
+        label: place.label,
+        kind,
+        weight: block?.weight ?? 0,
+        rawStrength: block?.raw_strength ?? null,
+        group,
+        groupIndex: place.group_index,
+      },
+    ];
+  });
+  const measured = bars.filter((bar) => bar.kind === "measured");
+  const strongest = measured.reduce<Bar | null>(
+    (best, bar) => (best && best.weight >= bar.weight ? best : bar),
+    null,
+  );
+  return {
+    bars,
+    groups: layout.groups,
+    measured: measured.length,
+    absent: bars.filter((bar) => bar.kind === "absent").length,
+    peak: strongest !== null && strongest.weight > 0 ? strongest : null,
+  };
+}
+
+/** One bar in words, for the readout and for screen readers. */
+export function describeBar(bar: Bar): string {
+  const place = `${bar.label}, ${bar.group.title.toLowerCase()} ${bar.groupIndex + 1} of ${bar.group.count}`;
+  if (bar.kind === "absent") return `${place}: not in this file`;
+  if (bar.kind === "unmeasured") return `${place}: not measured, stands at ${formatWeight(bar.weight)}`;
+  return `${place}: weight ${formatWeight(bar.weight)}, raw strength ${formatStrength(bar.rawStrength ?? 0)}`;
+}
+
+/** Round steps (1, 2, 5 times a power of ten) from 0 up to `max`, about `wanted` of them. */
+export function niceTicks(max: number, wanted: number): number[] {
+  if (!(max > 0) || !Number.isFinite(max)) return [0];
+  const rough = max / wanted;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) ?? 10);
+  const ticks: number[] = [];
+  for (let count = 0; count * step <= max * 1.0001; count++)
+    ticks.push(Number.parseFloat((count * step).toPrecision(6)));
+  return ticks;
+}
+
+/** Every how many blocks a label fits under the bars. */
+export function labelEvery(step: number, labelWidth: number): number {
+  return [1, 2, 3, 4, 5, 6, 8, 10].find((every) => every * step >= labelWidth + 5) ?? 12;
+}

@@ -1,0 +1,88 @@
+/**
+ * What the library is asked for, as it stands in the address bar. The LoRA page carries the same parameters, plus the
+ * position within them, to step through the list; hence it is shared.
+ */
+import type { SearchParameters } from "@/api/client";
+
+export const STATES = ["present", "any", "fallback", "duplicate", "failed", "missing"] as const;
+export type StateFilter = (typeof STATES)[number];
+
+export const SORT_KEYS = [
+  "stable_id",
+  "filename",
+  "base",
+  "category",
+  "layout",
+  "rank",
+  "size",
+  "modified",
+  "added",
+  "strength",
+] as const;
+export type SortKey = (typeof SORT_KEYS)[number];
+export type Sort = SortKey | `-${SortKey}`;
+
+export const FILTERS = ["base", "category", "architecture", "layout", "adapter"] as const;
+export type Filter = (typeof FILTERS)[number];
+
+export interface LibrarySearch extends Partial<Record<Filter, string>> {
+  q?: string;
+  state?: StateFilter;
+  sort?: Sort;
+}
+
+/** A library search and the position (from 0) of one entry in its results. */
+export interface PlacedSearch extends LibrarySearch {
+  at?: number;
+}
+
+// The server's own limit on a text parameter.
+const MAX_TEXT = 200;
+
+function text(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value.slice(0, MAX_TEXT) : undefined;
+}
+
+/** Reads whatever stands in the address bar; what makes no sense is left out, defaults too. */
+export function parseLibrarySearch(raw: Record<string, unknown>): LibrarySearch {
+  const search: LibrarySearch = {};
+  const q = text(raw.q);
+  if (q !== undefined) search.q = q;
+  for (const filter of FILTERS) {
+    const value = text(raw[filter]);
+    if (value !== undefined) search[filter] = value;
+  }
+  const state = STATES.find((known) => known === raw.state);
+  if (state !== undefined && state !== "present") search.state = state;
+  const key = SORT_KEYS.find((known) => known === raw.sort || `-${known}` === raw.sort);
+  if (key !== undefined && raw.sort !== "stable_id") search.sort = raw.sort as Sort;
+  return search;
+}
+
+export function parsePlacedSearch(raw: Record<string, unknown>): PlacedSearch {
+  const at = Number(raw.at);
+  const placed: PlacedSearch = parseLibrarySearch(raw);
+  if (raw.at !== undefined && raw.at !== "" && Number.isSafeInteger(at) && at >= 0) placed.at = at;
+  return placed;
+}
+
+/** The server's parameters for a search. */
+export function toParameters({ q, ...rest }: LibrarySearch): SearchParameters {
+  return { ...rest, ...(q !== undefined && { search: q }) };
+}
+
+/** The sort after a click on a column's head: ascending, descending, and back to ascending. */
+export function nextSort(current: Sort | undefined, key: SortKey): Sort {
+  return (current ?? "stable_id") === key ? `-${key}` : key;
+}
+
+/** Plain `key=value` pairs, so that addresses can be read and typed. */
+export function stringifySearch(search: Record<string, unknown>): string {
+  const pairs = Object.entries(search).filter(([, value]) => value !== undefined && value !== "");
+  const parameters = new URLSearchParams(pairs.map(([key, value]) => [key, String(value)]));
+  return pairs.length === 0 ? "" : `?${parameters}`;
+}
+
+export function parseSearch(query: string): Record<string, string> {
+  return Object.fromEntries(new URLSearchParams(query));
+}
