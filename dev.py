@@ -63,9 +63,9 @@ def say(message: str) -> None:
     print(f"[dev] {message}", flush=True)
 
 
-def call(command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> None:
-    """Runs a step that the rest depends on; its output is ours, its failure ends everything."""
-    if subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL).returncode != 0:
+def call(command: Sequence[str | Path], *, env: dict[str, str], output: int | None = None) -> None:
+    """Runs a step that the rest depends on; its output is ours unless redirected, its failure ends everything."""
+    if subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output).returncode != 0:
         fail(f"`{' '.join(str(part) for part in command)}` failed; its own output above says why.")
 
 
@@ -232,7 +232,8 @@ def demo_library() -> Path:
         unfinished = DEMO / "library.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         DEMO.mkdir(exist_ok=True)
-        call([program("lwb"), "demo", unfinished], env=environment())
+        # As JSON, and that unseen: the summary for people would name the folder that is about to be renamed.
+        call([program("lwb"), "demo", unfinished, "--json"], env=environment(), output=subprocess.DEVNULL)
         unfinished.rename(library)
     return library
 
@@ -311,7 +312,8 @@ def test(options: argparse.Namespace) -> int:
     started = time.monotonic()
     if with_python:
         ensure_python("dev")
-    node = ensure_node() if with_ui else None
+    # The Python side too: its end-to-end tests drive the browser through the interface's packages.
+    node = None if lint_only and not with_ui else ensure_node()
     if node is not None:
         build_ui.install_packages(node, dev=True)
     checks: list[Check] = []

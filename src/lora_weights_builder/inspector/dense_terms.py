@@ -192,6 +192,7 @@ class Rotation:
         shrink = self._shrink(file, alpha, 0, steps * self.count)
         columns = max(1, min(width, TILE_ELEMENTS // 2 // width))
         total = 0.0
+        turns = [[*self._turns(file, step, shrink)] for step in range(steps)] if self._fits(steps) else None
         for start in range(0, width, columns):
             some = min(columns, width - start)
             unit = np.zeros((width, some))
@@ -200,14 +201,23 @@ class Rotation:
             for step in range(steps):
                 gap = 2**step * (self.side // 2)
                 turned = _shuffle(change + unit, gap)
-                for first, last in self._batches(self.count):
-                    q = self._skew(file, step * self.count + first, step * self.count + last) * shrink
-                    part = slice(first * self.side, last * self.side)
-                    block = turned[part].reshape(last - first, self.side, some)
-                    turned[part] = (_cayley_minus_one(q) @ block).reshape(-1, some)
+                for first, turn in turns[step] if turns else self._turns(file, step, shrink):
+                    part = slice(first * self.side, (first + len(turn)) * self.side)
+                    block = turned[part].reshape(len(turn), self.side, some)
+                    turned[part] = (turn @ block).reshape(-1, some)
                 change += _unshuffle(turned, gap)
             total += float(np.square(change).sum())
         return total
+
+    def _fits(self, steps: int) -> bool:
+        """Whether all rotations of all steps may stay in memory, instead of being solved anew for each tile."""
+        return steps * self.count * self.side**2 <= TILE_ELEMENTS
+
+    def _turns(self, file: TensorFile, step: int, shrink: float) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """R - I of one step's blocks in batches, each with the number of its first block."""
+        for first, last in self._batches(self.count):
+            q = self._skew(file, step * self.count + first, step * self.count + last) * shrink
+            yield first, _cayley_minus_one(q)
 
     def _batches(self, count: int) -> Iterator[tuple[int, int]]:
         step = max(1, ROTATION_BATCH // self.side**2)
