@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { countOf, displayName, formatAgo, formatBytes, formatDuration, formatStrength } from "./format";
+import {
+  countOf,
+  displayName,
+  formatAgo,
+  formatBytes,
+  formatDuration,
+  formatStrength,
+  withoutPath,
+} from "./format";
 
 describe("formatBytes", () => {
   it.each([
@@ -46,6 +54,12 @@ describe("formatAgo", () => {
 it("drops only the extension that every file has", () => {
   expect(displayName("coat.v2.safetensors")).toBe("coat.v2");
   expect(displayName("coat.pt")).toBe("coat.pt");
+});
+
+it("says a path once", () => {
+  expect(withoutPath("/a/b: the file is cut short", "/a/b")).toBe("The file is cut short");
+  expect(withoutPath("the file is cut short", "/a/b")).toBe("the file is cut short");
+  expect(withoutPath("/a/b: ", "/a/b")).toBe("/a/b: ");
 });
 
 it("counts one and many", () => {

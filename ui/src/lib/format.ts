@@ -71,6 +71,14 @@ export function displayName(filename: string): string {
   return filename.replace(/\.safetensors$/i, "");
 }
 
+/** A reason without the path it begins with, for places that show the path anyway. */
+export function withoutPath(reason: string, path: string): string {
+  const prefix = `${path}: `;
+  if (!reason.startsWith(prefix) || reason.length === prefix.length) return reason;
+  const rest = reason.slice(prefix.length);
+  return rest.charAt(0).toUpperCase() + rest.slice(1);
+}
+
 /** "Machines_Vehicles" -> "Machines Vehicles". */
 export function spaced(name: string): string {
   return name.replaceAll("_", " ");

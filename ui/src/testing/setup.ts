@@ -1,7 +1,10 @@
 /** For every test: a server that answers nothing unasked, and what jsdom lacks of a browser. */
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach, beforeEach, expect, vi } from "vitest";
 import { installFakeServer, unhandledRequests } from "./fakeServer";
+
+// Machines under load take their time; a test that waits in vain still fails.
+configure({ asyncUtilTimeout: 8000 });
 
 class StillResizeObserver {
   observe() {}

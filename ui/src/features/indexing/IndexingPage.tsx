@@ -5,7 +5,15 @@ import { useState } from "react";
 import { api, type IndexStatus } from "@/api/client";
 import { indexStatusQuery, useIndexStatus } from "@/api/indexStatus";
 import { Button, Note, Page } from "@/components/ui";
-import { countOf, formatAgo, formatBytes, formatCount, formatDuration, formatMoment } from "@/lib/format";
+import {
+  countOf,
+  formatAgo,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatMoment,
+  withoutPath,
+} from "@/lib/format";
 import { useNow, useTitle } from "@/lib/hooks";
 import css from "./indexing.module.css";
 import { PHASE_WORDS, share } from "./progress";
@@ -181,7 +189,7 @@ function Errors({ status }: { status: IndexStatus }) {
           {status.errors.map(({ path, reason }) => (
             <li key={`${path}\n${reason}`}>
               <span className="mono">{path}</span>
-              <span>{reason}</span>
+              <span>{withoutPath(reason, path)}</span>
             </li>
           ))}
         </ul>

@@ -1,24 +1,26 @@
 import { fireEvent, render, screen } from "@testing-library/react";
-import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SearchField } from "./SearchField";
 
 describe("SearchField", () => {
-  beforeEach(() => vi.useFakeTimers({ shouldAdvanceTime: true }));
+  beforeEach(() => vi.useFakeTimers());
   afterEach(() => vi.useRealTimers());
-  const user = () => userEvent.setup({ advanceTimers: vi.advanceTimersByTime });
 
-  it("searches once the typing pauses, not at every key", async () => {
+  it("searches once the typing pauses, not at every key", () => {
     const onSearch = vi.fn();
     render(<SearchField value="" onSearch={onSearch} onListKey={() => {}} />);
-    await user().type(screen.getByRole("searchbox"), "coat");
-    vi.advanceTimersByTime(500);
+    for (const value of ["c", "co", "coa", "coat"]) {
+      fireEvent.change(screen.getByRole("searchbox"), { target: { value } });
+      vi.advanceTimersByTime(100);
+    }
+    expect(onSearch).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(100);
     expect(onSearch.mock.calls).toEqual([["coat"]]);
   });
 
-  it("takes the focus on / and leaves the character out", async () => {
+  it("takes the focus on / and leaves the character out", () => {
     render(<SearchField value="" onSearch={() => {}} onListKey={() => {}} />);
-    await user().keyboard("/");
+    fireEvent.keyDown(document.body, { key: "/" });
     expect(document.activeElement).toBe(screen.getByRole("searchbox"));
     expect(screen.getByRole("searchbox")).toHaveProperty("value", "");
   });
@@ -39,5 +41,16 @@ describe("SearchField", () => {
     expect(onListKey).toHaveBeenCalledOnce();
     fireEvent.keyDown(screen.getByRole("searchbox"), { key: "Escape" });
     expect(screen.getByRole("searchbox")).toHaveProperty("value", "");
+  });
+
+  it("searches at once on Enter, and leaves the rows of the text before closed", () => {
+    const onSearch = vi.fn();
+    const onListKey = vi.fn();
+    render(<SearchField value="" onSearch={onSearch} onListKey={onListKey} />);
+    fireEvent.change(screen.getByRole("searchbox"), { target: { value: "coat" } });
+    fireEvent.keyDown(screen.getByRole("searchbox"), { key: "Enter" });
+    vi.advanceTimersByTime(500);
+    expect(onSearch.mock.calls).toEqual([["coat"]]);
+    expect(onListKey).not.toHaveBeenCalled();
   });
 });

@@ -26,12 +26,15 @@ export function SearchField({ value, onSearch, onListKey }: SearchFieldProps) {
     setText(value);
   }, [value]);
 
+  const send = (wanted: string) => {
+    if (wanted === sent.current) return;
+    sent.current = wanted;
+    search.current(wanted);
+  };
+  const latestSend = useRef(send);
+  latestSend.current = send;
   useEffect(() => {
-    if (text === sent.current) return;
-    const timer = setTimeout(() => {
-      sent.current = text;
-      search.current(text);
-    }, PAUSE_MS);
+    const timer = setTimeout(() => latestSend.current(text), PAUSE_MS);
     return () => clearTimeout(timer);
   }, [text]);
 
@@ -67,6 +70,8 @@ export function SearchField({ value, onSearch, onListKey }: SearchFieldProps) {
         onChange={(event) => setText(event.target.value)}
         onKeyDown={(event) => {
           if (event.key === "Escape" && text !== "") setText("");
+          // The rows are still those of the text before; Enter means the text first.
+          else if (event.key === "Enter" && text !== sent.current) send(text);
           else onListKey(event);
         }}
       />

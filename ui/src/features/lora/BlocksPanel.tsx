@@ -4,7 +4,7 @@ import type { BlocksAnswer, Layout, LoraDetail } from "@/api/client";
 import { useRegistry } from "@/api/registry";
 import { LayoutBadge } from "@/components/blocks/LayoutBadge";
 import { Button, Mark, Note } from "@/components/ui";
-import { displayName } from "@/lib/format";
+import { displayName, withoutPath } from "@/lib/format";
 import { BlockChart } from "./BlockChart";
 import { BlockTable } from "./BlockTable";
 import { type ChartModel, chartModel } from "./chartModel";
@@ -78,7 +78,13 @@ function Chart({ entry, answer, layout, colourOf }: ChartProps) {
       </div>
       {answer.fallback && (
         <Note tone="warn" title="Not measured: the bars are neutral stand-ins">
-          <p>{answer.fallback_reason ?? "The server gives no reason."}</p>
+          <p>
+            {answer.fallback_reason === null
+              ? "The server gives no reason."
+              : answer.fallback_reason === entry.error
+                ? "The file could not be read."
+                : withoutPath(answer.fallback_reason, entry.file_path)}
+          </p>
         </Note>
       )}
       {asTable ? (

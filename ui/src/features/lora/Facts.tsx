@@ -13,6 +13,7 @@ const EVIDENCE: Record<string, string> = {
   prior: "the likeliest of several",
 };
 const SHORT_HASH = 12;
+const DATE_LENGTH = 10; // of a moment, without the time
 
 function Fact({ name, children, detail }: { name: string; children: ReactNode; detail?: ReactNode }) {
   return (
@@ -51,12 +52,19 @@ export function Facts({ entry }: { entry: LoraDetail }) {
       >
         {entry.clip_contributor ? "changed too" : "untouched"}
       </Fact>
-      <Fact name="File date" detail={entry.created_at && `added ${formatMoment(entry.created_at)}`}>
+      <Fact
+        name="File date"
+        detail={entry.created_at && `added ${formatMoment(entry.created_at).slice(0, DATE_LENGTH)}`}
+      >
         {entry.last_modified === null ? "unknown" : formatMoment(entry.last_modified)}
       </Fact>
-      <Fact name="Content hash" detail="blake3 of the tensors">
+      <Fact name="Content hash" detail={entry.content_hash && "blake3 of the tensors"}>
         {entry.content_hash === null ? (
-          "not read yet"
+          entry.pending ? (
+            "not read yet"
+          ) : (
+            "none"
+          )
         ) : (
           <Copy text={entry.content_hash} label="Copy content hash">
             <span className="mono">{entry.content_hash.slice(0, SHORT_HASH)}</span>

@@ -4,7 +4,7 @@ import { useEffect } from "react";
 import { ApiError, type BlocksAnswer, type LoraDetail } from "@/api/client";
 import { EntryMarks } from "@/components/blocks/EntryMarks";
 import { Bone, Button, Copy, Empty, Note, Page } from "@/components/ui";
-import { displayName, formatCount } from "@/lib/format";
+import { displayName, formatCount, withoutPath } from "@/lib/format";
 import { useShortcut, useTitle } from "@/lib/hooks";
 import { rememberPosition } from "@/lib/listPosition";
 import { BlocksPanel } from "./BlocksPanel";
@@ -114,7 +114,7 @@ function Entry({ entry, blocks, isStale }: { entry: LoraDetail; blocks: BlocksAn
       <Facts entry={entry} />
       {entry.error !== null && (
         <Note tone="bad" title="This file could not be read">
-          <p>{entry.error}</p>
+          <p>{withoutPath(entry.error, entry.file_path)}</p>
         </Note>
       )}
       {entry.state === "missing" && (
