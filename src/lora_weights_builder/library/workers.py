@@ -8,9 +8,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import platform
+import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
@@ -19,6 +21,7 @@ from pebble import ProcessPool as PebblePool
 
 T = TypeVar("T")
 
+POOLS_A_CALL: Final = 3  # how many pools may break under one call before it is given up
 TASK_TIMEOUT_S: Final = 900.0  # a 20 GB file from a slow disk; what takes longer hangs
 _ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _PRELOAD: Final = ("lora_weights_builder.library.inspections", "lora_weights_builder.inspector.delta_inspector")
@@ -85,20 +88,55 @@ class ProcessPool:
             os.environ.setdefault(name, "1")
         self.workers = workers
         self._timeout = timeout
-        self._pool = PebblePool(max_workers=workers, context=_context())
+        self._lock = threading.Lock()
+        self._broken: list[PebblePool] = []
+        self._closed = False
+        self._pool = self._new_pool()
 
     def submit(self, function: Callable[..., T], /, *args: Any) -> Future[T]:
         """Queue a call."""
-        task = self._pool.schedule(function, args=list(args), timeout=self._timeout)
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
-        task.add_done_callback(lambda done: _hand_over(done, future, self._timeout))
+        self._schedule(future, function, args, POOLS_A_CALL)
         return future
+
+    def _schedule(self, future: Future[T], function: Callable[..., T], args: tuple[Any, ...], tries: int) -> None:
+        pool = self._pool
+        try:
+            task = pool.schedule(function, args=list(args), timeout=self._timeout)
+        except RuntimeError:  # the pool broke before anyone asked it for a result
+            pool = self._replaced(pool)
+            task = pool.schedule(function, args=list(args), timeout=self._timeout)
+
+        def settle(done: Future[T]) -> None:
+            # The library gives a whole pool up when a process that had nothing to do is killed. The calls did no wrong.
+            broken = not done.cancelled() and isinstance(done.exception(), BrokenProcessPool)
+            if broken and tries > 1 and not self._closed:
+                self._replaced(pool)
+                self._schedule(future, function, args, tries - 1)
+            else:
+                _hand_over(done, future, self._timeout)
+
+        task.add_done_callback(settle)
+
+    def _new_pool(self) -> PebblePool:
+        return PebblePool(max_workers=self.workers, context=_context())
+
+    def _replaced(self, broken: PebblePool) -> PebblePool:
+        """A pool that works in the place of ``broken``, unless another call has replaced it already."""
+        with self._lock:
+            if self._pool is broken and not self._closed:
+                self._broken.append(broken)
+                self._pool = self._new_pool()
+            return self._pool
 
     def close(self) -> None:
         """End all processes at once."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        with self._lock:
+            self._closed = True
+        for pool in (*self._broken, self._pool):
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
 
     def __enter__(self) -> Self:
         return self
@@ -112,6 +150,8 @@ def _hand_over(done: Future[T], future: Future[T], timeout: float) -> None:
         future.set_result(done.result())
     except (TimeoutError, FutureTimeout):
         future.set_exception(WorkerLost(f"not done after {timeout:g} seconds", "timed_out"))
+    except BrokenProcessPool:
+        future.set_exception(WorkerLost("the worker processes died again and again", "worker_died"))
     except ProcessExpired as fault:
         future.set_exception(WorkerLost(f"the worker process died (exit code {fault.exitcode})", "worker_died"))
     except CancelledError:
