@@ -7,7 +7,7 @@ holds NaN or infinity. Shapes have been checked by ``recipes``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lora_weights_builder.inspector.dtypes import decode
 from lora_weights_builder.inspector.factors import Factor, Sum, columns_of, exact_gram, is_finite, rows_of
-from lora_weights_builder.inspector.gram import gram_of_columns, sum_of_squares
+from lora_weights_builder.inspector.gram import sum_of_squares
 from lora_weights_builder.inspector.tensor_file import DTYPES, TensorFile
 from lora_weights_builder.records import TensorInfo
 
@@ -25,12 +25,14 @@ MAX_ROTATION_SIDE: Final = 1024
 MAX_BUTTERFLY: Final = 16_384  # width of the whole rotation
 KHATRI_RAO_RANKS: Final = 256  # product of both ranks, up to which the Gram way is cheaper than row chunks
 TILE_ELEMENTS: Final = 2 * 2**20  # 8 MB of float32
+PAIR_ROWS: Final = 512  # summed in float32 at once
 ROTATION_BATCH: Final = 2**19  # elements solved at once
 
 # LoHa products of float32 outside these bounds are computed in float64.
 _SMALLEST, _LARGEST = 1e-7, 1e7
 
 Matrix = NDArray[np.float64]
+Turns = Callable[[int, int], Iterator[tuple[int, Matrix]]]  # blocks from, to -> (first block, R - I of some), in order
 
 
 class NormSquare(Protocol):
@@ -92,7 +94,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Hadamard:
-    """||(A1 B1) o (A2 B2)||^2: by the Gram of the row-wise Khatri-Rao products, or tile by tile above that rank."""
+    """||(A1 B1) o (A2 B2)||^2: by Grams of the row-wise products of pairs, or tile by tile above that rank."""
 
     first: Side
     second: Side
@@ -123,25 +125,32 @@ class Hadamard:
         return _SMALLEST < largest < _LARGEST
 
     def _khatri_rao(self, file: TensorFile, dtype: Any) -> float:
-        left, right = (
-            self._khatri_rao_gram(file, pair, dtype)
-            for pair in ((self.first.left, self.second.left), (self.first.right, self.second.right))
-        )
+        """Sum over p, p', q, q' of (sum_i a_ip a_ip' c_iq c_iq') times the same of the right factors.
+
+        Both sums are symmetric in p, p' and in q, q': half of the pairs, counted twice, do.
+        """
+        times = np.outer(*(_pair_counts(side.left.rank) for side in (self.first, self.second)))
+        left = self._pair_sums(file, self.first.left, self.second.left, dtype) * times
+        right = self._pair_sums(file, self.first.right, self.second.right, dtype)
         inner = float(np.vdot(left, right))
         if dtype is np.float32 and inner < 0.1 * float(np.vdot(np.abs(left), np.abs(right))):
             return self._khatri_rao(file, np.float64)
         return max(inner, 0.0)
 
-    def _khatri_rao_gram(self, file: TensorFile, pair: tuple[Factor, Factor], dtype: Any) -> Matrix:
-        """P^T P, where row i of P holds the products of both factors' entries at i, one a pair of ranks."""
-        width = pair[0].rank * pair[1].rank
-        length = pair[0].columns if pair[0].sum is Sum.ROWS else pair[0].rows
-        step = max(64, TILE_ELEMENTS // 2 // width)
-        total = np.zeros((width, width))
-        for start in range(0, length, step):
-            stop = min(length, start + step)
-            x, y = (_along(file, factor, start, stop).astype(dtype) for factor in pair)
-            total += gram_of_columns((x[:, :, None] * y[:, None, :]).reshape(stop - start, width))
+    def _pair_sums(self, file: TensorFile, one: Factor, two: Factor, dtype: Any) -> Matrix:
+        """For each pair p <= p' of one factor and q <= q' of the other: the sum of the four entries' products."""
+        pairs_1, pairs_2 = np.triu_indices(one.rank), np.triu_indices(two.rank)
+        length = one.columns if one.sum is Sum.ROWS else one.rows
+        step = PAIR_ROWS if dtype is np.float32 else 2 * PAIR_ROWS
+        total = np.zeros((len(pairs_1[0]), len(pairs_2[0])))
+        for first in range(0, length, TILE_ELEMENTS // 4 // max(one.rank, two.rank)):
+            last = min(length, first + TILE_ELEMENTS // 4 // max(one.rank, two.rank))
+            x, y = (_ranks_first(file, factor, first, last).astype(dtype) for factor in (one, two))
+            for start in range(0, last - first, step):
+                part = slice(start, start + step)
+                products_1 = x[pairs_1[0], part] * x[pairs_1[1], part]
+                products_2 = y[pairs_2[0], part] * y[pairs_2[1], part]
+                total += products_1 @ products_2.T
         return total
 
     def _tiles(self, file: TensorFile, core_1: Matrix | None, core_2: Matrix | None, dtype: Any) -> float:
@@ -188,36 +197,51 @@ class Rotation:
         return total
 
     def _butterfly(self, file: TensorFile, alpha: float | None) -> float:
+        """Rotate the identity, some columns at a time, and sum what changed.
+
+        Step s mixes channels only within aligned groups of 2^s * side, so a column is zero outside the group that
+        holds it: the rows that need work double with each step.
+        """
         steps, width = self.info.shape[0], self.count * self.side
-        shrink = self._shrink(file, alpha, 0, steps * self.count)
-        columns = max(1, min(width, TILE_ELEMENTS // 2 // width))
-        total = 0.0
-        turns = [[*self._turns(file, step, shrink)] for step in range(steps)] if self._fits(steps) else None
-        for start in range(0, width, columns):
-            some = min(columns, width - start)
-            unit = np.zeros((width, some))
-            unit[np.arange(start, start + some), np.arange(some)] = 1.0
-            change = np.zeros_like(unit)  # R x - x, kept apart from x so that small rotations do not cancel
-            for step in range(steps):
-                gap = 2**step * (self.side // 2)
-                turned = _shuffle(change + unit, gap)
-                for first, turn in turns[step] if turns else self._turns(file, step, shrink):
-                    part = slice(first * self.side, (first + len(turn)) * self.side)
-                    block = turned[part].reshape(len(turn), self.side, some)
-                    turned[part] = (turn @ block).reshape(-1, some)
-                change += _unshuffle(turned, gap)
-            total += float(np.square(change).sum())
-        return total
+        turns = self._turns(file, self._shrink(file, alpha, 0, steps * self.count))
+        some = self.side
+        while some * 2 <= 2 ** (steps - 1) * self.side and some * 2 * width <= TILE_ELEMENTS // 2:
+            some *= 2
+        return sum(self._changed_columns(turns, steps, start, some) for start in range(0, width, some))
 
-    def _fits(self, steps: int) -> bool:
-        """Whether all rotations of all steps may stay in memory, instead of being solved anew for each tile."""
-        return steps * self.count * self.side**2 <= TILE_ELEMENTS
+    def _changed_columns(self, turns: Turns, steps: int, start: int, some: int) -> float:
+        """||(R - I) E||^2 for the unit columns from ``start``, ``some`` of them, an aligned power of two of blocks."""
+        first, unit = start, np.eye(some)
+        change = np.zeros_like(unit)  # R x - x, kept apart from x so that small rotations do not cancel
+        for step in range(steps):
+            group = max(some, 2**step * self.side)
+            if group > len(change):
+                above = first % group
+                first -= above
+                grown = np.zeros((2, group, some))
+                grown[0, above : above + len(change)], grown[1, above : above + len(change)] = change, unit
+                change, unit = grown
+            gap = 2**step * (self.side // 2)
+            shuffled = _shuffle(change + unit, gap).reshape(-1, self.side, some)
+            block = step * self.count + first // self.side
+            for begin, turn in turns(block, block + len(shuffled)):
+                part = slice(begin - block, begin - block + len(turn))
+                shuffled[part] = turn @ shuffled[part]
+            change = change + _unshuffle(shuffled.reshape(-1, some), gap)
+        return float(np.square(change).sum())
 
-    def _turns(self, file: TensorFile, step: int, shrink: float) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """R - I of one step's blocks in batches, each with the number of its first block."""
-        for first, last in self._batches(self.count):
-            q = self._skew(file, step * self.count + first, step * self.count + last) * shrink
-            yield first, _cayley_minus_one(q)
+    def _turns(self, file: TensorFile, shrink: float) -> Turns:
+        """R - I of a range of blocks, in batches: solved once a module where all fit into memory, else once a tile."""
+        total = self.info.shape[0] * self.count
+
+        def solve(start: int, stop: int) -> Iterator[tuple[int, Matrix]]:
+            for first, last in self._batches(stop - start):
+                yield start + first, _cayley_minus_one(self._skew(file, start + first, start + last) * shrink)
+
+        if total * self.side**2 > TILE_ELEMENTS:
+            return solve
+        every = np.concatenate([turn for _, turn in solve(0, total)])
+        return lambda start, stop: iter([(start, every[start:stop])])
 
     def _batches(self, count: int) -> Iterator[tuple[int, int]]:
         step = max(1, ROTATION_BATCH // self.side**2)
@@ -264,11 +288,17 @@ def _unshuffle(x: Matrix, gap: int) -> Matrix:
     return np.ascontiguousarray(x.reshape(-1, gap, 2, x.shape[1]).transpose(0, 2, 1, 3)).reshape(x.shape)
 
 
-def _along(file: TensorFile, factor: Factor, start: int, stop: int) -> Matrix:
-    """[some, rank] of a factor, whichever way it is stored."""
+def _ranks_first(file: TensorFile, factor: Factor, start: int, stop: int) -> Matrix:
+    """[rank, some] of a factor, whichever way it is stored."""
     if factor.sum is Sum.ROWS:
-        return columns_of(file, factor, start, stop).T
-    return rows_of(file, factor, start, stop)
+        return columns_of(file, factor, start, stop)
+    return np.ascontiguousarray(rows_of(file, factor, start, stop).T)
+
+
+def _pair_counts(rank: int) -> Matrix:
+    """How many ordered pairs each pair p <= p' stands for."""
+    one, two = np.triu_indices(rank)
+    return np.where(one == two, 1.0, 2.0)
 
 
 def _kernel_first(file: TensorFile, core: TensorInfo) -> NDArray[np.float64]:

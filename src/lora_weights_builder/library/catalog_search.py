@@ -60,9 +60,10 @@ def search(connection: sa.Connection, query: SearchQuery) -> SearchPage:
     keys, descending = _sort(query)
     _check(query)
     text = _text(query)
-    total, exact = _total(connection, _conditions(query), text)
+    total, exact = _total(connection, query, text)
     # A text that most entries hold is found sooner in the order wanted than by sorting all that hold it.
-    conditions = [*_conditions(query), *_holds(text, by_index=exact)]
+    by_index = exact and len(text) >= TRIGRAM
+    conditions = [*_conditions(query, by_id=by_index), *_holds(text, by_index=by_index)]
     offset = query.offset
     # First only which rows, out of an index alone; then the rows themselves, which are wide.
     statement = sa.select(*(key.label(f"key_{n}") for n, key in enumerate(keys))).where(*conditions)
@@ -88,7 +89,8 @@ def iterate(connection: sa.Connection, query: SearchQuery) -> Iterator[LoraRow]:
     query = replace(query, limit=MAX_LIMIT, offset=0, cursor=None)
     _check(query)
     order = [key.desc() if descending else key.asc() for key in keys]
-    conditions = [*_conditions(query), *_holds(_text(query), by_index=True)]
+    text = _text(query)
+    conditions = [*_conditions(query, by_id=len(text) >= TRIGRAM), *_holds(text, by_index=True)]
     statement = sa.select(*_LISTED).where(*conditions).order_by(*order)
     for row in connection.execution_options(yield_per=MAX_LIMIT).execute(statement).mappings():
         yield rows.lora_row(row)
@@ -98,9 +100,10 @@ def facets(connection: sa.Connection, query: SearchQuery) -> dict[str, list[Face
     """How many entries each value of each facet has, most first, under all filters but the facet's own."""
     _check(query)
     found: dict[str, list[FacetValue]] = {}
-    holds = _holds(_text(query), by_index=True)
+    text = _text(query)
+    holds = _holds(text, by_index=True)
     for name, column in _FACETS.items():
-        conditions = [*_conditions(query, without=name), *holds]
+        conditions = [*_conditions(query, without=name, by_id=len(text) >= TRIGRAM), *holds]
         statement = sa.select(column, sa.func.count()).where(*conditions).group_by(column)
         counts = Counter[str | None]()
         for value, count in connection.execute(statement):
@@ -144,8 +147,14 @@ def _check(query: SearchQuery) -> None:
         raise UsageError(f"The search text is longer than {MAX_TEXT} characters.", subject="search")
 
 
-def _conditions(query: SearchQuery, *, without: str | None = None) -> list[sa.ColumnElement[bool]]:
-    conditions = _state(query)
+def _conditions(query: SearchQuery, *, without: str | None = None, by_id: bool = False) -> list[sa.ColumnElement[bool]]:
+    """The filters but the text. ``by_id`` keeps them away from their indexes, for queries that know the ids already:
+    SQLite would sooner walk a whole index and look each id up in the list."""
+
+    def plain(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return column.concat("") if by_id else column
+
+    conditions = _state(query, plain(lora.c.state))
     exact: dict[str, tuple[sa.ColumnElement[Any], str | None]] = {
         "base": (lora.c.base_model_code, query.base),
         "category": (lora.c.category_code, query.category),
@@ -155,7 +164,7 @@ def _conditions(query: SearchQuery, *, without: str | None = None) -> list[sa.Co
     }
     for name, (column, value) in exact.items():
         if name != without and value and value.upper() != "ALL":
-            conditions.append(column == _storable(value))
+            conditions.append(plain(column) == _storable(value))
     adapter = query.adapter
     if without != "adapter" and adapter and adapter.upper() != "ALL":
         conditions.append(sa.func.instr(lora.c.adapter_types, rows.dumps(adapter)) > 0)
@@ -164,11 +173,11 @@ def _conditions(query: SearchQuery, *, without: str | None = None) -> list[sa.Co
     return conditions
 
 
-def _state(query: SearchQuery) -> list[sa.ColumnElement[bool]]:
-    present = lora.c.state == "present"
+def _state(query: SearchQuery, column: sa.ColumnElement[Any]) -> list[sa.ColumnElement[bool]]:
+    present = column == "present"
     states: dict[str, list[sa.ColumnElement[bool]]] = {
         "present": [present],
-        "missing": [lora.c.state == "missing"],
+        "missing": [column == "missing"],
         "any": [],
         "failed": [present, lora.c.error.is_not(None)],
         "duplicate": [present, lora.c.duplicate_of.is_not(None)],
@@ -204,15 +213,15 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode() if any("\ud800" <= c <= "\udfff" for c in text) else text
 
 
-def _total(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]], text: str) -> tuple[int, bool]:
+def _total(connection: sa.Connection, query: SearchQuery, text: str) -> tuple[int, bool]:
     """The number of matches: exact up to 10,000, beyond that reckoned from a sample."""
-    looked_at = [*conditions, *_holds(text, by_index=False)]
+    looked_at = [*_conditions(query, by_id=True), *_holds(text, by_index=False)]
     if text and _is_common(connection, text):
         estimate = _sampled(connection, looked_at)
         if estimate > COMMON * EXACT_TOTAL:
             return estimate, False
-    all_conditions = [*conditions, *_holds(text, by_index=True)]
-    first = sa.select(lora.c.id).where(*all_conditions).limit(EXACT_TOTAL + 1).subquery()
+    conditions = [*_conditions(query, by_id=len(text) >= TRIGRAM), *_holds(text, by_index=True)]
+    first = sa.select(lora.c.id).where(*conditions).limit(EXACT_TOTAL + 1).subquery()
     count = connection.execute(sa.select(sa.func.count()).select_from(first)).scalar_one()
     if count <= EXACT_TOTAL:
         return count, True
@@ -230,8 +239,9 @@ def _is_common(connection: sa.Connection, text: str) -> bool:
 
 def _sampled(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> int:
     """How many entries meet the conditions, judged by some hundreds of them at even distances."""
-    low, high = connection.execute(sa.select(sa.func.min(lora.c.id), sa.func.max(lora.c.id))).one()
-    if low is None:
+    low = connection.execute(sa.select(sa.func.min(lora.c.id))).scalar()
+    high = connection.execute(sa.select(sa.func.max(lora.c.id))).scalar()  # both at once would read every row
+    if low is None or high is None:
         return 0
     width = high - low + 1
     drawn = sorted({low + width * n // SAMPLE for n in range(SAMPLE)})

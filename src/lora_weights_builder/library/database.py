@@ -151,6 +151,7 @@ lora = sa.Table(
     sa.Index("lora_by_name", "state", "name_key"),
     sa.Index("lora_by_base", "state", "base_model_code", "name_key"),
     sa.Index("lora_by_category", "state", "category_code", "name_key"),
+    sa.Index("lora_by_group", "state", "base_model_code", "category_code", "name_key"),
     sa.Index("lora_by_size", "state", "size_bytes"),
     sa.Index("lora_by_modified", "state", "mtime_ns"),
     sa.Index("lora_by_added", "state", "created_at"),

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
@@ -21,7 +22,8 @@ from pebble import ProcessPool as PebblePool
 
 T = TypeVar("T")
 
-POOLS_A_CALL: Final = 3  # how many pools may break under one call before it is given up
+WATCH_S: Final = 0.2
+POOLS_A_CALL: Final = 5  # how many pools may break under one call before it is given up
 TASK_TIMEOUT_S: Final = 900.0  # a 20 GB file from a slow disk; what takes longer hangs
 _ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _PRELOAD: Final = ("lora_weights_builder.library.inspections", "lora_weights_builder.inspector.delta_inspector")
@@ -88,52 +90,77 @@ class ProcessPool:
             os.environ.setdefault(name, "1")
         self.workers = workers
         self._timeout = timeout
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._broken: list[PebblePool] = []
-        self._closed = False
+        self._calls: list[_Call] = []
+        self._closed = threading.Event()
         self._pool = self._new_pool()
+        threading.Thread(target=self._watch, name="worker-pool-watch", daemon=True).start()
 
     def submit(self, function: Callable[..., T], /, *args: Any) -> Future[T]:
         """Queue a call."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
-        self._schedule(future, function, args, POOLS_A_CALL)
+        call = _Call(future, function, args)
+        with self._lock:
+            self._calls.append(call)
+        self._schedule(call)
         return future
 
-    def _schedule(self, future: Future[T], function: Callable[..., T], args: tuple[Any, ...], tries: int) -> None:
-        pool = self._pool
+    def _schedule(self, call: _Call) -> None:
+        """Hand a call to the pool in use; a pool that breaks meanwhile is noticed by the watch."""
+        with self._lock:
+            call.pool = pool = self._pool
+            call.tries -= 1
         try:
-            task = pool.schedule(function, args=list(args), timeout=self._timeout)
-        except RuntimeError:  # the pool broke before anyone asked it for a result
-            pool = self._replaced(pool)
-            task = pool.schedule(function, args=list(args), timeout=self._timeout)
+            task = pool.schedule(call.function, args=list(call.args), timeout=self._timeout)
+        except RuntimeError:  # it broke before; replacing it schedules this call again
+            self._replace(pool)
+            return
 
-        def settle(done: Future[T]) -> None:
-            # The library gives a whole pool up when a process that had nothing to do is killed. The calls did no wrong.
-            broken = not done.cancelled() and isinstance(done.exception(), BrokenProcessPool)
-            if broken and tries > 1 and not self._closed:
-                self._replaced(pool)
-                self._schedule(future, function, args, tries - 1)
-            else:
-                _hand_over(done, future, self._timeout)
+        def settle(done: Future[Any]) -> None:
+            if not self._closed.is_set() and not done.cancelled() and isinstance(done.exception(), BrokenProcessPool):
+                self._replace(pool)
+                return
+            with self._lock:
+                if call.pool is not pool or call not in self._calls:
+                    return  # another pool has it now
+                self._calls.remove(call)
+            _hand_over(done, call.future, self._timeout)
 
         task.add_done_callback(settle)
 
     def _new_pool(self) -> PebblePool:
         return PebblePool(max_workers=self.workers, context=_context())
 
-    def _replaced(self, broken: PebblePool) -> PebblePool:
-        """A pool that works in the place of ``broken``, unless another call has replaced it already."""
+    def _replace(self, broken: PebblePool) -> None:
+        """Put a new pool in the place of ``broken`` and give it all calls that went down with the old one.
+
+        The library gives a whole pool up, calls that wait included, when a process that had nothing to do is killed.
+        """
         with self._lock:
-            if self._pool is broken and not self._closed:
-                self._broken.append(broken)
-                self._pool = self._new_pool()
-            return self._pool
+            if self._pool is not broken or self._closed.is_set():
+                return
+            self._broken.append(broken)
+            self._pool = self._new_pool()
+            stranded = [call for call in self._calls if call.pool is broken]
+            lost = [call for call in stranded if call.tries == 0]
+            self._calls = [call for call in self._calls if call not in lost]
+        for call in lost:
+            call.future.set_exception(WorkerLost("the worker processes died again and again", "worker_died"))
+        for call in stranded:
+            if call not in lost:
+                self._schedule(call)
+
+    def _watch(self) -> None:
+        while not self._closed.wait(WATCH_S):
+            pool = self._pool
+            if not pool.active:
+                self._replace(pool)
 
     def close(self) -> None:
         """End all processes at once."""
-        with self._lock:
-            self._closed = True
+        self._closed.set()
         for pool in (*self._broken, self._pool):
             pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
@@ -145,16 +172,25 @@ class ProcessPool:
         self.close()
 
 
+@dataclass(eq=False, slots=True)
+class _Call:
+    """A call under way, and the pool that has it."""
+
+    future: Future[Any]
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    pool: PebblePool | None = None
+    tries: int = POOLS_A_CALL
+
+
 def _hand_over(done: Future[T], future: Future[T], timeout: float) -> None:
     try:
         future.set_result(done.result())
     except (TimeoutError, FutureTimeout):
         future.set_exception(WorkerLost(f"not done after {timeout:g} seconds", "timed_out"))
-    except BrokenProcessPool:
-        future.set_exception(WorkerLost("the worker processes died again and again", "worker_died"))
     except ProcessExpired as fault:
         future.set_exception(WorkerLost(f"the worker process died (exit code {fault.exitcode})", "worker_died"))
-    except CancelledError:
+    except (CancelledError, BrokenProcessPool):
         future.set_exception(WorkerLost("the run was stopped", "worker_died"))
     except Exception as fault:  # whatever the call raised belongs to whoever asks for the result
         future.set_exception(fault)

@@ -165,6 +165,9 @@ TABLES = (
     CREATE INDEX lora_by_content ON lora (content_hash)
     """,
     """
+    CREATE INDEX lora_by_group ON lora (state, base_model_code, category_code, name_key)
+    """,
+    """
     CREATE INDEX lora_by_id ON lora (state, id_prefix, id_number)
     """,
     """
