@@ -26,6 +26,7 @@ MAX_BUTTERFLY: Final = 16_384  # width of the whole rotation
 KHATRI_RAO_RANKS: Final = 256  # product of both ranks, up to which the Gram way is cheaper than row chunks
 TILE_ELEMENTS: Final = 2 * 2**20  # 8 MB of float32
 PAIR_ROWS: Final = 512  # summed in float32 at once
+BUTTERFLY_ELEMENTS: Final = 2**18  # of float64: larger tiles leave the cache and take three times as long
 ROTATION_BATCH: Final = 2**19  # elements solved at once
 
 # LoHa products of float32 outside these bounds are computed in float64.
@@ -205,7 +206,7 @@ class Rotation:
         steps, width = self.info.shape[0], self.count * self.side
         turns = self._turns(file, self._shrink(file, alpha, 0, steps * self.count))
         some = self.side
-        while some * 2 <= 2 ** (steps - 1) * self.side and some * 2 * width <= TILE_ELEMENTS // 2:
+        while some * 2 <= 2 ** (steps - 1) * self.side and some * 2 * width <= BUTTERFLY_ELEMENTS:
             some *= 2
         return sum(self._changed_columns(turns, steps, start, some) for start in range(0, width, some))
 
