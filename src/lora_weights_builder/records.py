@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 AdapterType = Literal["lora", "locon", "loha", "lokr", "dora", "oft", "boft", "glora", "ia3", "full", "norm"]
 StrengthKind = Literal["delta", "direction", "rotation", "partial", "scale"]
@@ -142,6 +142,62 @@ class ModuleStrength:
     measured: bool = True
 
 
+EnergyRanks = tuple[int | None, int | None, int | None]
+#: The shares of a change's energy (its squared norm), in percent, that an :data:`EnergyRanks` speaks of, in its order.
+ENERGY_SHARES: Final = (90, 95, 99)
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFacts:
+    """What is known of one module's change beyond its place: size, rank and spectrum.
+
+    ``norm`` is that of ``strength_kind`` (||dW||_F for ``delta``), ``None`` where it could not be measured.
+    ``parameters`` counts the numbers stored for it, ``elements`` those of the weight it changes (out x in x kernel;
+    ``None`` where the factors leave that open). ``singular_values`` are those of dW with its kernel flattened into the
+    inputs, largest first, ``complete`` where they are all that are not zero; empty for kinds that have none (rotation,
+    scale). ``counted`` is false where the block's sum leaves the module out (spelled twice, or of another kind).
+    """
+
+    part: str
+    module: str
+    canonical: str
+    block_index: int | None
+    kind: AdapterType
+    strength_kind: StrengthKind
+    norm: float | None
+    rank: int | None
+    alpha: float | None
+    parameters: int
+    elements: int | None
+    singular_values: tuple[float, ...] = ()
+    complete: bool = False
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFacts:
+    """The same for all counted modules of a block, or of the whole file (``block_index`` ``None``).
+
+    ``rank`` and ``alpha`` are the most common ones. ``rms_change`` = norm / sqrt(elements): the change of a typical
+    single weight. ``stable_rank`` = ||dW||_F^2 / the largest singular value squared, over the modules put side by side
+    as one block-diagonal matrix, whose largest ``singular_values`` are listed. ``energy_ranks``: the smallest rank to
+    which every module can be cut so that the block keeps 90, 95, 99 % of its squared norm; ``None`` where the
+    singular values that are known do not reach so far.
+    """
+
+    block_index: int | None
+    modules: int
+    rank: int | None
+    alpha: float | None
+    parameters: int
+    elements: int | None
+    norm: float | None
+    rms_change: float | None
+    stable_rank: float | None
+    energy_ranks: EnergyRanks
+    singular_values: tuple[float, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class BlockStrength:
     """One block of the layout. ``weight`` = ``raw_strength`` / the file's largest, 6 decimals.
@@ -246,6 +302,8 @@ class LoraRecord:
     error_code: str | None = None
     warnings: tuple[str, ...] = ()
     blocks: tuple[BlockStrength, ...] = ()
+    module_facts: bytes | None = None  # packed by inspector.module_facts, because records cross processes
+    energy_ranks: EnergyRanks | None = None  # of the whole file
     metadata: Mapping[str, str] = field(default_factory=dict)
     summary: MetadataSummary = field(default_factory=MetadataSummary)
 

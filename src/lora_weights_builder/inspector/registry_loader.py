@@ -8,6 +8,8 @@ A file may hold any of the tables; their entries are joined. The format, in shor
   another dialect's place (``xlabs = "native"``) and spell only the weights that mention them.
 * ``stacks`` of an architecture: ``count`` blocks of one group of its layout, either all alike (``components`` at a
   template with ``{i}``) or listed one by one (``blocks``, each a list of parts with their own place and sizes).
+* ``global_stacks`` are numbered weights outside the layout's blocks (a text connector's layers), with their own
+  ``count``.
 * ``sizes`` are looked up from the part outwards to the architecture.
 """
 
@@ -178,6 +180,9 @@ def _architecture(entry: Table, components: Mapping[str, Table], layouts: Mappin
     for stack in stacks:
         group = groups[stack["group"]]
         spellings += spell_blocks(stack, group.count, group.start, components, {**sizes, **stack.get("sizes", {})})
+    for stack in entry.get("global_stacks", ()):
+        here = {**sizes, **stack.get("sizes", {})}
+        spellings += spell_blocks(stack, stack["count"], None, components, here, kind="global")
     spellings += spell_single(entry.get("globals", []), components, sizes)
     return Architecture(
         id=entry["id"],

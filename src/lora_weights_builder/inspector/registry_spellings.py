@@ -24,13 +24,21 @@ _DEPTH: Final = "{d}"
 _WEIGHT_WORDS: Final = frozenset(
     {"name", "shape", "also_shapes", "rows", "only_blocks", "only_dialects", "unless_equal"}
 )
-_STACK_WORDS: Final = frozenset({"group", "components", "blocks", "sizes", "use"})
+_STACK_WORDS: Final = frozenset({"group", "count", "components", "blocks", "sizes", "use"})
 
 
 def spell_blocks(
-    stack: Table, count: int, start: int, components: Mapping[str, Table], sizes: Sizes, kind: PlaceKind = "block"
+    stack: Table,
+    count: int,
+    start: int | None,
+    components: Mapping[str, Table],
+    sizes: Sizes,
+    kind: PlaceKind = "block",
 ) -> Iterator[Spelling]:
-    """Every weight of a stack of ``count`` blocks, the first of which is block ``start`` of the layout."""
+    """Every weight of a stack of ``count`` blocks, the first of which is block ``start`` of the layout.
+
+    ``start`` is ``None`` for a stack outside the layout's blocks.
+    """
     if "blocks" not in stack:
         places = _places(stack)
         for component in stack["components"]:
@@ -41,7 +49,8 @@ def spell_blocks(
     for number, parts in enumerate(stack["blocks"]):
         for part in parts:
             here = {**sizes, **{key: value for key, value in part.items() if isinstance(value, int)}}
-            yield from _spell(components[part["use"]], _places(part), here, kind, (), start + number)
+            block = None if start is None else start + number
+            yield from _spell(components[part["use"]], _places(part), here, kind, (), block)
 
 
 def spell_single(

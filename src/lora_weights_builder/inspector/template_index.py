@@ -7,7 +7,7 @@ So a name is never searched for marks, and the cost of a file does not grow with
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -17,6 +17,7 @@ from lora_weights_builder.inspector.registry_model import Spelling
 from lora_weights_builder.records import PlaceKind
 
 _NUMBER: Final = re.compile(r"(?<![^_])\d{1,4}(?![^_])")
+_BLOCK_NUMBER: Final = re.compile(r"(?<![^_])\{i\}(?![^_])")
 NO_NUMBER: Final = -1
 
 
@@ -49,18 +50,20 @@ class TemplateIndex:
         tables: dict[str, dict[str, Meaning]] = {}
         for owner, spellings in owners:
             for spelling in spellings:
-                template, slots = _slots(spelling)
-                known = tables.setdefault(template, {}).get(owner)
-                if known is None:
-                    tables[template][owner] = Meaning(owner, spelling.dialect, slots, spelling.first_block is not None)
-                    continue
-                for number, slot in slots.items():
-                    if known.slots.setdefault(number, slot) != slot:
-                        message = f"{owner!r} gives the name {spelling.template!r} to two weights."
-                        raise RegistryError(message, subject=owner)
-                if spelling.first_block is not None and not known.in_blocks:
-                    tables[template][owner] = known._replace(in_blocks=True)
+                for template, slots in _templates(spelling):
+                    self._add(tables.setdefault(template, {}), owner, spelling, slots)
         self._meanings = {template: tuple(meanings.values()) for template, meanings in tables.items()}
+
+    @staticmethod
+    def _add(meanings: dict[str, Meaning], owner: str, spelling: Spelling, slots: dict[int, Slot]) -> None:
+        in_blocks = spelling.first_block is not None
+        known = meanings.setdefault(owner, Meaning(owner, spelling.dialect, {}, in_blocks))
+        for number, slot in slots.items():
+            if known.slots.setdefault(number, slot) != slot:
+                message = f"{owner!r} gives the name {spelling.template!r} to two weights."
+                raise RegistryError(message, subject=owner)
+        if in_blocks and not known.in_blocks:
+            meanings[owner] = known._replace(in_blocks=True)
 
     def look_up(self, module: str) -> tuple[tuple[Meaning, ...], int]:
         """The meanings of a folded module name, and the number in it (``NO_NUMBER`` where it has none)."""
@@ -76,21 +79,23 @@ def split(module: str) -> tuple[str, int]:
     return f"{module[: match.start()]}#{module[match.end() :]}", int(match[0])
 
 
-def _slots(spelling: Spelling) -> tuple[str, dict[int, Slot]]:
-    """The template of a spelling, and the weight at each number."""
-    kind, block, canonical, shapes = spelling.kind, spelling.first_block, spelling.canonical, spelling.shapes
+def _templates(spelling: Spelling) -> Iterator[tuple[str, dict[int, Slot]]]:
+    """The templates of a spelling, each with the weight at every number."""
     folded = spelling.template.replace(".", "_")
-    if not spelling.indices:
-        template, number = split(folded)
-        return template, {number: Slot(kind, block, canonical, shapes)}
+    slots = {number: _slot(spelling, number) for number in spelling.indices or (0,)}
     first, _, _ = folded.partition("{i}")
-    if _NUMBER.search(first):
-        raise RegistryError(f"A number stands before the block's in {spelling.template!r}.", subject=spelling.template)
-    slots = {
-        i: Slot(kind, None if block is None else block + i, canonical.replace("{i}", str(i)), shapes)
-        for i in spelling.indices
-    }
-    return folded.replace("{i}", "#"), slots
+    if spelling.indices and _BLOCK_NUMBER.search(folded) and not _NUMBER.search(first):
+        yield folded.replace("{i}", "#"), slots
+        return
+    # A weight that exists once, or a block's number that is not the name's first ("blocks.block7.blocks.0"): by name.
+    for number, slot in slots.items():
+        template, first_number = split(folded.replace("{i}", str(number)))
+        yield template, {first_number: slot}
+
+
+def _slot(spelling: Spelling, number: int) -> Slot:
+    block = None if spelling.first_block is None else spelling.first_block + number
+    return Slot(spelling.kind, block, spelling.canonical.replace("{i}", str(number)), spelling.shapes)
 
 
 @cache
