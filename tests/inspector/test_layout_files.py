@@ -6,6 +6,7 @@ The files are written from the models' own module tables, not from the registry,
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,28 @@ def test_a_file_in_this_dialect_is_recognised_and_every_module_placed(file: Path
     present = {place.block_index for place in match.placements} - {None}
     assert len(present) == expected["blocks_present"]
     assert set(expected["labels"]) <= {labels[index] for index in present if index is not None}
+
+
+PARTS = {
+    "attention": re.compile(r"attn|attention|qkv|to_[qkv]|linear1"),
+    "feed-forward": re.compile(r"mlp|ff|feed|ffn|linear2"),
+    "blocks": re.compile(r"\{i\}|blocks?[._]\d|layers[._]\d"),
+    "first block": re.compile(r"\{i\}"),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("file", layout_files(), ids=lambda path: path.stem)
+def test_a_part_of_such_a_file_never_leads_to_another_model(file: Path, part: str) -> None:
+    """Trainers often leave most modules alone. What is left may fit several models; the right one is among them."""
+    case = json.loads(file.read_text("utf-8"))
+    rows = [row for row in case["modules"] if PARTS[part].search(row["key"])]
+    if part == "first block":
+        rows = [{**row, "count": 1} for row in rows]
+
+    _, match = matched(expand({**case, "modules": rows}))
+
+    assert not rows or case["architecture"] in (match.architecture, *match.candidates)
 
 
 def test_every_layout_has_a_data_file() -> None:

@@ -4,13 +4,17 @@ Names and shapes decide; only what they leave open is narrowed by metadata, then
 commonest. The answer then lists every architecture that the tensors allow, so that nobody takes a guess for a fact.
 No architecture is named here: all that is known of models comes from the registry.
 
-The rules, in their order (the first four stand in ``structure``):
+The rules, in their order (those from 1 to 4 stand in ``structure``):
 
+0. What is wrapped like a language model or a vision tower is none of ours, whatever its modules look like.
 1. Every module is looked up whole. An architecture that names it, but has no block of that number, is out.
-2. At least ``MIN_COVERAGE`` of the modules outside text encoders must fit by name and shape.
+2. At least ``MIN_COVERAGE`` of the modules outside text encoders must fit by name and shape; where no architecture gets
+   so far, by name, if the shapes of at least ``MIN_SHAPED`` fit, with a warning.
 3. The best score stays: fitting modules, minus twice the misshapen ones, minus half the ones whose kernel differs.
-4. Among equals, one whose stacks end exactly where the file ends; then one that has the file's text encoders.
-5. Metadata, folder, and the order of likelihood that the registry declares, unless it says that all must be reported.
+4. Among equals, one whose stacks end exactly where the file ends; then one of whose weights none of a sort is missing;
+   then one that has the file's text encoders.
+5. One that is written in the file's prefix and spelling.
+6. Metadata, folder, and the order of likelihood that the registry declares, unless it says that all must be reported.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from typing import Final, NamedTuple
 from lora_weights_builder.inspector.block_layouts import Layout, registry
 from lora_weights_builder.inspector.key_grammar import parse_key, split_stem
 from lora_weights_builder.inspector.model_hints import base_model_hint
-from lora_weights_builder.inspector.structure import Structure, of_encoder, structure_of
+from lora_weights_builder.inspector.structure import MIN_COVERAGE, Structure, of_encoder, structure_of
 from lora_weights_builder.inspector.template_index import model_index
 from lora_weights_builder.records import Evidence, FolderHint, LayoutMatch, ModuleAdapter, Placement
 
@@ -61,32 +65,84 @@ def match_layout(
         the denoiser, or encoder layers (kind ``text_encoder``) where the file holds nothing else. An open tie is an
         answer, too: ``architecture`` ``None`` with the ``candidates``.
     """
+    if reason := _foreign(modules):
+        return _no_match(modules, unknown_tensors, reason)
     structure = structure_of(modules)
-    decision = _decide(structure.candidates, metadata or {}, hint)
+    candidates = _as_written(modules, structure)
+    decision = _decide(candidates, metadata or {}, hint)
     architecture = decision.architecture
-    layout = _layout_of(architecture, structure)
+    layout = _layout_of((architecture,) if architecture else candidates, structure)
     # Of an open tie the layout is only known where all candidates share it; any of them then gives the places.
-    placing = architecture or (structure.candidates[0] if structure.candidates and layout else None)
+    placing = architecture or (candidates[0] if candidates and layout else None)
     placements = structure.placements.setdefault(
         (placing, layout.id if layout else None), tuple(_places(modules, structure, placing, layout))
     )
-    unmatched = len(unknown_tensors) + sum(
+    strange = [name for name in unknown_tensors if _bundle_of(name) is None]
+    unmatched = len(strange) + sum(
         len(module.tensors) for module, place in zip(modules, placements, strict=True) if _is_unknown(module, place)
     )
     return LayoutMatch(
         architecture=architecture,
-        candidates=structure.candidates if len(structure.candidates) > 1 else (),
+        candidates=candidates if len(candidates) > 1 else (),
         evidence=decision.evidence,
         layout_id=layout.id if layout else None,
         placements=placements,
         unmatched_tensor_count=unmatched,
         dialect=_dialect(modules, placing),
-        reason=None if layout else _reason(modules, unknown_tensors, structure),
-        warnings=tuple(_warnings(modules, placements)),
+        reason=None if layout else _reason(modules, unknown_tensors, structure, candidates),
+        warnings=tuple(_warnings(modules, placements, unknown_tensors, structure, placing)),
     )
 
 
+def _foreign(modules: Sequence[ModuleAdapter]) -> str | None:
+    """Why a file that looks like a LoRA is none of a diffusion model's: nearly all its names are another kind's."""
+    for kind in registry().not_loras if modules else ():
+        if kind.decides and kind.names.match(_first_name(modules[0])):
+            alike = sum(kind.names.match(_first_name(module)) is not None for module in modules)
+            if alike >= MIN_COVERAGE * len(modules):
+                return kind.reason
+    return None
+
+
+def _no_match(modules: Sequence[ModuleAdapter], unknown: Sequence[str], reason: str) -> LayoutMatch:
+    return LayoutMatch(
+        architecture=None,
+        candidates=(),
+        evidence=None,
+        layout_id=None,
+        placements=tuple(Placement("unknown", None, module.module) for module in modules),
+        unmatched_tensor_count=len(unknown) + sum(len(module.tensors) for module in modules),
+        reason=reason,
+    )
+
+
+def _first_name(module: ModuleAdapter) -> str:
+    return next(iter(module.tensors.values())).name
+
+
+def _bundle_of(name: str) -> str | None:
+    """What a tensor is that belongs to no adapter and to no model either, if it is of a known kind."""
+    return next((kind.what for kind in registry().bundled if kind.names.match(name)), None)
+
+
 # --- Ties
+
+
+def _as_written(modules: Sequence[ModuleAdapter], structure: Structure) -> tuple[str, ...]:
+    """The candidates without those that no writer spells as this file is spelled."""
+    candidates = structure.candidates
+    if len(candidates) < 2 or not any(registry().architectures[one].not_written_as for one in candidates):
+        return candidates
+    written: dict[str, set[tuple[str, str]]] = {one: set() for one in candidates}
+    for module in modules[:_VOTERS]:
+        key = parse_key(_first_name(module))
+        meanings, _ = model_index().look_up(module.module)
+        for meaning in meanings if key else ():
+            if key and meaning.owner in written:
+                written[meaning.owner].add((key.dialect, meaning.dialect))
+    return tuple(one for one in candidates if not written[one] & registry().architectures[one].not_written_as) or (
+        candidates
+    )
 
 
 def _decide(candidates: tuple[str, ...], metadata: Mapping[str, str], hint: FolderHint | None) -> _Decision:
@@ -119,9 +175,8 @@ def _by_prior(candidates: tuple[str, ...]) -> _Decision:
 # --- Layout and places
 
 
-def _layout_of(architecture: str | None, structure: Structure) -> Layout | None:
+def _layout_of(owners: Sequence[str], structure: Structure) -> Layout | None:
     """The layout of the answer; of an open tie, the one that all candidates share."""
-    owners = (architecture,) if architecture else structure.candidates
     layouts = {_layout_for(one, structure) for one in owners}
     layout_id = layouts.pop() if len(layouts) == 1 else None
     return registry().layouts[layout_id] if layout_id else None
@@ -136,7 +191,7 @@ def _layout_for(architecture: str, structure: Structure) -> str | None:
         fitting = [layout for layout in layouts if layout.encoders and touched.issubset(layout.encoders)]
     else:
         owners = _groups_by_block(registry().layouts[known.layout_id])
-        slots = (fits[architecture] for fits in structure.slots if architecture in fits)
+        slots = (own[architecture] for own in structure.slots if architecture in own)
         touched = {owners[slot.block_index] for slot in slots if slot.block_index is not None}
         groups = ((layout, {group.key for group in layout.groups}) for layout in layouts if not layout.encoders)
         fitting = [layout for layout, keys in groups if touched <= keys]
@@ -154,20 +209,20 @@ def _places(
         layout, registry().layouts[registry().architectures[architecture].layout_id] if architecture else None
     )
     encoder_starts = {group.key: group.start for group in layout.groups} if layout and layout.encoders else {}
-    for module, fits, encoder in zip(modules, structure.slots, structure.encoder_slots, strict=True):
+    for module, own, encoder in zip(modules, structure.slots, structure.encoder_slots, strict=True):
         if encoder is not None:
-            name, slot = encoder
+            name, layer = encoder
             start = encoder_starts.get(name)
-            block = None if start is None or slot.block_index is None else start + slot.block_index
-            yield Placement("text_encoder", block, f"{name}:{slot.canonical}")
+            block = None if start is None or layer.block_index is None else start + layer.block_index
+            yield Placement("text_encoder", block, f"{name}:{layer.canonical}")
         elif of_encoder(module):
             yield Placement("text_encoder", None, f"{module.part}:{module.module}")
-        elif architecture is None or architecture not in fits:
+        elif architecture is None or architecture not in own:
             yield Placement("unknown", None, module.module)
         else:
-            own = fits[architecture]
-            block = None if own.block_index is None else shift.get(own.block_index)
-            yield Placement(own.kind, block, own.canonical)
+            slot = own[architecture]
+            block = None if slot.block_index is None else shift.get(slot.block_index)
+            yield Placement(slot.kind, block, slot.canonical)
 
 
 def _shift(layout: Layout | None, whole: Layout | None) -> dict[int, int | None]:
@@ -190,7 +245,7 @@ def _dialect(modules: Sequence[ModuleAdapter], architecture: str | None) -> str 
     """The writer's convention of most modules: by the prefix, or by a spelling that only one writer has."""
     votes: Counter[str] = Counter()
     for module in modules[:_VOTERS]:
-        key = parse_key(next(iter(module.tensors.values())).name)
+        key = parse_key(_first_name(module))
         dialect = key.dialect if key else "bare"
         if dialect in _SHARED_DIALECTS:
             meanings, _ = model_index().look_up(module.module)
@@ -203,12 +258,14 @@ def _dialect(modules: Sequence[ModuleAdapter], architecture: str | None) -> str 
 # --- What to say
 
 
-def _reason(modules: Sequence[ModuleAdapter], unknown: Sequence[str], structure: Structure) -> str:
+def _reason(
+    modules: Sequence[ModuleAdapter], unknown: Sequence[str], structure: Structure, candidates: Sequence[str]
+) -> str:
     """Why there is no layout, in one sentence."""
-    if len(structure.candidates) > 1:
-        alike = ", ".join(structure.candidates)
+    if len(candidates) > 1:
+        alike = ", ".join(candidates)
         return f"The tensors fit {alike} alike, and neither metadata nor folder decides between them."
-    if structure.candidates:
+    if candidates:
         return "The file changes only weights outside the model's blocks, so there is nothing to give block by block."
     names = [*unknown, *(tensor.name for module in modules for tensor in module.tensors.values())]
     for kind in registry().not_loras:
@@ -218,11 +275,40 @@ def _reason(modules: Sequence[ModuleAdapter], unknown: Sequence[str], structure:
         return _reason_without_adapters(unknown)
     if structure.encoder_only:
         return "The file holds only text encoder modules, which fit no text encoder that the registry knows."
+    return _near_miss(modules, structure)
+
+
+def _near_miss(modules: Sequence[ModuleAdapter], structure: Structure) -> str:
+    """Which architecture comes closest, and what keeps the file from being its."""
+    closest = structure.closest
     some = ", ".join(module.module for module in modules[:_LISTED])
-    if structure.closest:
-        shares = f"{structure.named:.0%} of the modules have its names, {structure.fitting:.0%} its shapes, too"
-        return f"No architecture fits; {structure.closest} comes closest: {shares} ({some} ...)."
-    return f"No architecture of the registry has modules of these names ({some} ...)."
+    if closest is None:
+        return f"No architecture of the registry has modules of these names ({some} ...)."
+    name = registry().architectures[closest].name
+    if structure.fitting >= MIN_COVERAGE and closest in structure.beyond:
+        past = structure.beyond[closest]
+        return f"The modules are those of {name}, but {past} stands past its last block, so another model is meant."
+    if second := _second_model(structure, closest):
+        other, share = second
+        other_name = registry().architectures[other].name
+        return (
+            f"The file holds modules of two models: {structure.fitting:.0%} are {name}'s, {share:.0%} {other_name}'s; "
+            "no loader can apply both."
+        )
+    shares = f"{structure.named:.0%} of the modules have its names, {structure.fitting:.0%} its shapes, too"
+    return f"No architecture fits; {closest} comes closest: {shares} ({some} ...)."
+
+
+def _second_model(structure: Structure, first: str) -> tuple[str, float] | None:
+    """The architecture that takes the modules which the closest one leaves, and their share, if together they do."""
+    fits = [own.keys() - wrong for own, wrong in zip(structure.slots, structure.misshapen, strict=True)]
+    models = sum(encoder is None for encoder in structure.encoder_slots)
+    left = Counter(owner for owners in fits if first not in owners for owner in owners)
+    if not left:
+        return None
+    other, count = left.most_common(1)[0]
+    both = sum(first in owners for owners in fits) + count
+    return (other, count / models) if both >= MIN_COVERAGE * models else None
 
 
 def _reason_without_adapters(unknown: Sequence[str]) -> str:
@@ -239,10 +325,31 @@ def _reason_without_adapters(unknown: Sequence[str]) -> str:
     return f"No tensor of the file belongs to a LoRA or another adapter ({listed} ...)."
 
 
-def _warnings(modules: Sequence[ModuleAdapter], placements: Sequence[Placement]) -> Iterator[str]:
+def _warnings(
+    modules: Sequence[ModuleAdapter],
+    placements: Sequence[Placement],
+    unknown_tensors: Sequence[str],
+    structure: Structure,
+    architecture: str | None,
+) -> Iterator[str]:
     if any(module.part == "model_2" for module in modules) and any(module.part == "model" for module in modules):
         yield "two_experts: the file holds LoRAs for two experts of the model; each block's strength is that of both"
+    bundled = Counter(what for what in map(_bundle_of, unknown_tensors) if what)
+    for what, count in bundled.items():
+        yield f"bundled: {count} tensors are {what}, which change no weight of the model"
+    if architecture is None:
+        return
+    name = registry().architectures[architecture].name
+    strange = [
+        m.module for m, wrong in zip(modules, structure.misshapen, strict=True) if wrong and architecture in wrong
+    ]
+    if strange:
+        yield f"other_shapes: {_some(strange)}: named as in {name}, but of another shape there"
     unknown = [m.module for m, place in zip(modules, placements, strict=True) if _is_unknown(m, place)]
     if unknown and any(place.kind in ("block", "global") for place in placements):
-        some = ", ".join(unknown[:_LISTED]) + (f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else "")
-        yield f"unknown_modules: {some}: of no place that the registry knows in this model"
+        yield f"unknown_modules: {_some(unknown)}: of no place that the registry knows in this model"
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -25,6 +25,7 @@ from lora_weights_builder.inspector.registry_model import (
     AmbiguityGroup,
     Architecture,
     BaseModel,
+    Bundled,
     Claim,
     Encoder,
     Family,
@@ -91,9 +92,8 @@ def _build(tables: Mapping[str, list[Table]]) -> Registry:
         ambiguity_groups=tuple(_ambiguity(entry) for entry in tables.get("ambiguity_groups", [])),
         claims=tuple(_claim(entry) for entry in tables.get("claims", [])),
         marks=tuple(_mark(entry) for entry in tables.get("marks", [])),
-        not_loras=tuple(
-            NotLora(entry["id"], entry["reason"], re.compile(entry["names"])) for entry in tables.get("not_loras", [])
-        ),
+        not_loras=tuple(_not_lora(entry) for entry in tables.get("not_loras", [])),
+        bundled=tuple(Bundled(entry["what"], re.compile(entry["names"])) for entry in tables.get("bundled", [])),
         layout_aliases={entry["alias"]: entry["layout"] for entry in tables.get("layout_aliases", [])},
     )
     _check_references(registry)
@@ -193,6 +193,7 @@ def _architecture(entry: Table, components: Mapping[str, Table], layouts: Mappin
         base_code=entry["base_code"],
         encoders={encoder: tuple(parts) for encoder, parts in entry.get("encoders", {}).items()},
         spellings=tuple(spellings),
+        not_written_as=frozenset((one["prefix"], one["spelling"]) for one in entry.get("not_written_as", ())),
     )
 
 
@@ -242,6 +243,10 @@ def _mark(entry: Table) -> Mark:
         hashes=tuple(value.lower() for value in entry.get("hashes", ())),
         base_code=entry.get("base_code"),
     )
+
+
+def _not_lora(entry: Table) -> NotLora:
+    return NotLora(entry["id"], entry["reason"], re.compile(entry["names"]), entry.get("decides", False))
 
 
 def _check_references(registry: Registry) -> None:

@@ -112,7 +112,8 @@ class Architecture:
 
     ``layout_id`` is the layout of its whole stack, ``layouts`` all it can answer with. ``encoders`` says under which
     parts of a file (``te1`` ...) each of its text encoders is trained. ``base_code`` is the base model that a file gets
-    when nothing else is known.
+    when nothing else is known. ``not_written_as`` are pairs of a prefix's dialect and a spelling that no writer of it
+    puts together; they tell it from relatives that are written so.
     """
 
     id: str
@@ -123,6 +124,7 @@ class Architecture:
     base_code: str
     encoders: Mapping[str, tuple[str, ...]]
     spellings: tuple[Spelling, ...]
+    not_written_as: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +188,23 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class NotLora:
-    """A kind of file that is no LoRA, known by how its tensors are named; ``reason`` is the sentence for people."""
+    """A kind of file that is no LoRA of a diffusion model, known by how its tensors are named.
+
+    ``reason`` is the sentence for people. A kind that ``decides`` is asked before any model is looked for, because its
+    modules are named like a model's once their prefix is gone.
+    """
 
     id: str
     reason: str
+    names: re.Pattern[str]
+    decides: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """Tensors that writers put beside a LoRA and that change no weight; ``what`` says in the plural what they are."""
+
+    what: str
     names: re.Pattern[str]
 
 
@@ -245,6 +260,7 @@ class Registry:
     claims: tuple[Claim, ...]
     marks: tuple[Mark, ...]
     not_loras: tuple[NotLora, ...]
+    bundled: tuple[Bundled, ...]
     layout_aliases: Mapping[str, str] = field(default_factory=dict)
 
     def normalise_layout(self, text: str | None) -> str | None:

@@ -9,35 +9,48 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from lora_weights_builder.inspector.block_layouts import registry
 from lora_weights_builder.inspector.registry_model import Layout
-from lora_weights_builder.inspector.template_index import NO_NUMBER, Slot, encoder_index, model_index
+from lora_weights_builder.inspector.template_index import (
+    NO_NUMBER,
+    Slot,
+    encoder_index,
+    model_index,
+    sort_of,
+    weights_by_sort,
+)
 from lora_weights_builder.records import ModuleAdapter, Placement
 
 MIN_COVERAGE: Final = 0.9
+#: Where no model's shapes cover the file, its names may, if this share of the modules has the shapes, too.
+MIN_SHAPED: Final = 0.5
 
 # What a module costs an architecture that names it: nothing if it fits; half a point if only its kernel differs; else
 # the point it would have given, and two more.
 _FITS: Final = 0.0
 _OTHER_KERNEL: Final = 0.5
 _MISSHAPEN: Final = 3.0
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(slots=True)
 class Structure:
     """What names and shapes alone say of a file.
 
-    ``candidates`` are the architectures they allow. ``slots`` has for each module the weight that it is in each
-    architecture it fits; ``encoder_slots`` the text encoder and weight of those in a text encoder's part, ``None`` for
-    the others and for the unknown. ``encoders`` are the (encoder, part) pairs found. ``closest`` is the architecture
-    that names most modules, ``named`` and ``fitting`` the shares of them that it names, and that have its shapes, too.
+    ``candidates`` are the architectures they allow. ``slots`` has for each module the weight that each architecture
+    means by its name, ``misshapen`` those among them whose weight has another shape. ``encoder_slots`` has the text
+    encoder and weight of modules in a text encoder's part, ``None`` for the others and for the unknown. ``encoders``
+    are the (encoder, part) pairs found. ``closest`` is the architecture that names most modules, ``named`` and
+    ``fitting`` the shares of them that it names, and that have its shapes, too. ``beyond`` has for each architecture
+    the first module whose number is past the model's last block.
     """
 
     slots: tuple[Mapping[str, Slot], ...]
+    misshapen: tuple[frozenset[str], ...]
     encoder_slots: tuple[tuple[str, Slot] | None, ...]
     encoders: tuple[tuple[str, str], ...]
     encoder_only: bool
@@ -45,6 +58,7 @@ class Structure:
     closest: str | None = None
     named: float = 0.0
     fitting: float = 0.0
+    beyond: Mapping[str, str] = field(default_factory=dict)
     placements: dict[tuple[str | None, str | None], tuple[Placement, ...]] = field(default_factory=dict)
 
 
@@ -76,51 +90,67 @@ def of_encoder(module: ModuleAdapter) -> bool:
 def _read(modules: Sequence[ModuleAdapter]) -> Structure:
     index = model_index()
     slots: list[Mapping[str, Slot]] = []
-    named: Counter[str] = Counter()
+    misshapen: list[frozenset[str]] = []
     score: Counter[str] = Counter()
-    out: set[str] = set()
+    beyond: dict[str, str] = {}
     models = 0
     for module in modules:
-        fitting: dict[str, Slot] = {}
-        slots.append(fitting)
-        if of_encoder(module):
-            continue
-        models += 1
-        meanings, number = index.look_up(module.module)
-        for meaning in meanings:
-            slot = meaning.slots.get(number)
-            if slot is None:
-                if meaning.in_blocks and number != NO_NUMBER:
-                    out.add(meaning.owner)
-                continue
-            cost = _misfit(module, slot)
-            named[meaning.owner] += 1
-            score[meaning.owner] += round(2 * (1 - cost))  # in halves: whole numbers, so that equals are equal
-            if cost < _MISSHAPEN:
-                fitting[meaning.owner] = slot
+        named: dict[str, Slot] = {}
+        slots.append(named)
+        other_shape: list[str] = []
+        if not of_encoder(module):
+            models += 1
+            meanings, number = index.look_up(module.module)
+            for meaning in meanings:
+                slot = meaning.slots.get(number)
+                if slot is None:
+                    if meaning.in_blocks and number != NO_NUMBER:
+                        beyond.setdefault(meaning.owner, module.module)
+                    continue
+                named[meaning.owner] = slot
+                cost = _misfit(module, slot)
+                score[meaning.owner] += round(2 * (1 - cost))  # in halves: whole numbers, so that equals are equal
+                if cost >= _MISSHAPEN:
+                    other_shape.append(meaning.owner)
+        misshapen.append(frozenset(other_shape) if other_shape else _NONE)
     encoder_slots = tuple(_encoder_slot(module) if of_encoder(module) else None for module in modules)
-    encoders = _encoders(modules, encoder_slots)
-    found = Structure(tuple(slots), encoder_slots, encoders, encoder_only=bool(modules) and not models)
+    found = Structure(
+        tuple(slots),
+        tuple(misshapen),
+        encoder_slots,
+        _encoders(modules, encoder_slots),
+        encoder_only=bool(modules) and not models,
+        beyond=beyond,
+    )
     if models:
-        _judge(found, models, named, score, out)
-    elif encoders:
-        found.candidates = tuple(one for one in registry().architectures if _takes(one, encoders))
+        _judge(found, models, score)
+    elif found.encoders:
+        found.candidates = tuple(one for one in registry().architectures if _takes(one, found.encoders))
     return found
 
 
-def _judge(found: Structure, models: int, named: Counter[str], score: Counter[str], out: set[str]) -> None:
+def _judge(found: Structure, models: int, score: Counter[str]) -> None:
     """Keep the architectures that fit best, and note which comes closest."""
-    coverage = Counter(owner for fitting in found.slots for owner in fitting)
+    named = Counter(owner for owners in found.slots for owner in owners)
+    wrong = Counter(owner for owners in found.misshapen for owner in owners)
+    fitting = {owner: count - wrong[owner] for owner, count in named.items()}
     if named:
-        found.closest = max(named, key=lambda one: (coverage[one], named[one]))
+        found.closest = max(named, key=lambda one: (fitting[one], named[one]))
         found.named = named[found.closest] / models
-        found.fitting = coverage[found.closest] / models
-    allowed = [one for one in registry().architectures if one not in out and coverage[one] >= MIN_COVERAGE * models]
+        found.fitting = fitting[found.closest] / models
+    possible = [one for one in registry().architectures if one in named and one not in found.beyond]
+    allowed = [one for one in possible if fitting[one] >= MIN_COVERAGE * models]
+    if not allowed:  # a variant of a model, or a file whose writer got some shapes wrong
+        allowed = [
+            one
+            for one in possible
+            if named[one] >= MIN_COVERAGE * models and fitting[one] >= max(MIN_SHAPED * models, 1)
+        ]
     best = max((score[one] for one in allowed), default=0)
     ties = tuple(one for one in allowed if score[one] == best)
-    if len(ties) > 1:
-        ties = tuple(one for one in ties if _ends_with(one, found.slots)) or ties
-        ties = tuple(one for one in ties if _takes(one, found.encoders)) or ties
+    for rule in (_ends_with, _is_whole, _has_its_encoders):
+        if len(ties) > 1:
+            ties = tuple(one for one in ties if rule(one, found)) or ties
     found.candidates = ties
 
 
@@ -148,15 +178,33 @@ def _misfit_shape(module: ModuleAdapter, shape: tuple[int, ...]) -> float:
     return _MISSHAPEN
 
 
-def _ends_with(architecture: str, slots: Iterable[Mapping[str, Slot]]) -> bool:
+def _ends_with(architecture: str, found: Structure) -> bool:
     """Whether every stack that the file touches ends with the file's last block of it."""
-    present = {fitting[architecture].block_index for fitting in slots if architecture in fitting} - {None}
+    present = {own[architecture].block_index for own in found.slots if architecture in own} - {None}
     layout: Layout = registry().layouts[registry().architectures[architecture].layout_id]
     for group in layout.groups:
         places = range(group.start, group.start + group.count)
         if not present.isdisjoint(places) and places[-1] not in present:
             return False
     return bool(present)
+
+
+def _is_whole(architecture: str, found: Structure) -> bool:
+    """Whether the file holds every weight of each sort that it holds one of: no model can be meant more exactly.
+
+    This tells a model from a larger one that has all its names (SSD-1B from SDXL).
+    """
+    present: dict[str, set[str]] = {}
+    for own in found.slots:
+        if architecture in own and own[architecture].block_index is not None:
+            whole = own[architecture].canonical.partition("#")[0]
+            present.setdefault(sort_of(whole), set()).add(whole)
+    sorts = weights_by_sort(architecture)
+    return all(len(weights) == sorts[sort] for sort, weights in present.items())
+
+
+def _has_its_encoders(architecture: str, found: Structure) -> bool:
+    return _takes(architecture, found.encoders)
 
 
 def _encoder_slot(module: ModuleAdapter) -> tuple[str, Slot] | None:

@@ -7,7 +7,8 @@ So a name is never searched for marks, and the cost of a file does not grow with
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -18,6 +19,7 @@ from lora_weights_builder.records import PlaceKind
 
 _NUMBER: Final = re.compile(r"(?<![^_])\d{1,4}(?![^_])")
 _BLOCK_NUMBER: Final = re.compile(r"(?<![^_])\{i\}(?![^_])")
+_DIGITS: Final = re.compile(r"\d+")
 NO_NUMBER: Final = -1
 
 
@@ -108,3 +110,18 @@ def model_index() -> TemplateIndex:
 def encoder_index() -> TemplateIndex:
     """The weights of all text encoders."""
     return TemplateIndex((one.id, one.spellings) for one in registry().encoders.values())
+
+
+def sort_of(canonical: str) -> str:
+    """A weight's name without its numbers: what it has in common with its likes in other blocks."""
+    return _DIGITS.sub("#", canonical)
+
+
+@cache
+def weights_by_sort(architecture: str) -> Mapping[str, int]:
+    """How many weights of each sort the blocks of an architecture hold."""
+    blocks = (one for one in registry().architectures[architecture].spellings if one.first_block is not None)
+    whole = {
+        one.canonical.replace("{i}", str(number)).partition("#")[0] for one in blocks for number in one.indices or (0,)
+    }
+    return Counter(sort_of(canonical) for canonical in whole)
