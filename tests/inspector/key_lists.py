@@ -54,11 +54,17 @@ def layout_files() -> list[Path]:
     return sorted(LAYOUTS.glob("*.json"))
 
 
+def numbers(row: Mapping[str, Any]) -> range:
+    """What stands at ``{i}`` in a row of a data file: ``count`` numbers from ``first`` (0) on, ``step`` (1) apart."""
+    first, step = row.get("first", 0), row.get("step", 1)
+    return range(first, first + row["count"] * step, step)
+
+
 def expand(case: Mapping[str, Any]) -> dict[str, list[int]]:
     """The tensor names and shapes that a layout's data file stands for."""
     keys: dict[str, list[int]] = {}
     for row in case["modules"]:
-        for i in range(row["count"]):
+        for i in numbers(row):
             name = row["key"].replace("{i}", str(i))
             for suffix, role in case["factors"].items():
                 keys[f"{name}.{suffix}"] = _factor(role, row["shape"], case["rank"])

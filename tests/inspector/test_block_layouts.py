@@ -21,11 +21,63 @@ LAYOUTS = {
     "flux_te_36": 36,
     "flux_fallback_16": 16,
     "sd15_unet_25": 25,
+    "sd21_unet_25": 25,
+    "sdxlr_unet_25": 25,
+    "cascade_unet_4": 4,
+    "sd3_transformer_24": 24,
+    "sd35_transformer_24": 24,
+    "sd35_transformer_38": 38,
+    "auraflow_transformer_36": 36,
+    "pixart_transformer_28": 28,
+    "hunyuandit_transformer_40": 40,
+    "stableaudio_transformer_24": 24,
     "sdxl_unet_19": 19,
     "wan_transformer_30": 30,
     "wan_transformer_40": 40,
     "wanvace_transformer_48": 48,
     "wanvace_transformer_45": 45,
+    "qwenimage_transformer_60": 60,
+    "zimage_transformer_34": 34,
+    "lumina2_transformer_30": 30,
+    "ideogram4_transformer_34": 34,
+    "omnigen2_transformer_38": 38,
+    "ernieimage_transformer_24": 24,
+    "ernieimage_transformer_36": 36,
+    "krea2_transformer_32": 32,
+    "anima_transformer_34": 34,
+    "cosmos2_transformer_28": 28,
+    "cosmos2_transformer_36": 36,
+    "cosmos1_transformer_28": 28,
+    "cosmos1_transformer_36": 36,
+    "hidream_transformer_48": 48,
+    "minimaxh3_transformer_52": 52,
+    "flux2_transformer_56": 56,
+    "flux2_transformer_25": 25,
+    "flux2_transformer_32": 32,
+    "chroma_transformer_62": 62,
+    "hunyuanvideo_transformer_62": 62,
+    "framepack_transformer_62": 62,
+    "hunyuanvideo15_transformer_56": 56,
+    "hunyuanimage21_transformer_62": 62,
+    "longcatimage_transformer_57": 57,
+    "briafibo_transformer_57": 57,
+    "ovisimage_transformer_33": 33,
+    "ltxvideo_transformer_28": 28,
+    "ltxvideo_transformer_48": 48,
+    "ltx2_transformer_48": 48,
+    "ltx23_transformer_48": 48,
+    "cogvideox_transformer_30": 30,
+    "cogvideox_transformer_42": 42,
+    "cogview4_transformer_28": 28,
+    "mochi_transformer_48": 48,
+    "sana_transformer_20": 20,
+    "sana_transformer_28": 28,
+    "sana_transformer_60": 60,
+    "kandinsky5_transformer_34": 34,
+    "kandinsky5_transformer_64": 64,
+    "kandinsky5image_transformer_52": 52,
+    "acestep1_transformer_24": 24,
+    "acestep15_transformer_24": 24,
 }
 
 
@@ -53,7 +105,16 @@ def test_groups_follow_each_other_without_gaps() -> None:
 
 BASE_MODELS = {
     "FLUX": "FLX", "Flux Krea": "FLK", "Flux.2-Klein": "F2K", "Illustrious": "ILL", "LTXV2": "LTX", "PONY": "PNY",
+    "SD2": "SD2", "SDXL Refiner": "SXR", "SSD-1B": "SSD", "Kolors": "KOL", "Stable Cascade": "CAS", "SD3": "SD3",
+    "SD3.5": "S35", "AuraFlow": "AUR", "PixArt": "PIX", "Hunyuan-DiT": "HYD", "Stable Audio": "STA",
     "SD": "SD1", "SDXL": "SDX", "WAN2.1": "W21", "WAN2.2": "W22", "Z-Image": "ZIM",
+    "Anima": "ANI", "Cosmos 1.0": "CS1", "Cosmos-Predict2": "CS2", "ERNIE-Image": "ERN", "HiDream": "HDI",
+    "Ideogram 4": "IDG", "Krea 2": "KR2", "Lumina 2": "LUM", "MiniMax-H3": "MMX", "OmniGen2": "OMG",
+    "Qwen-Image": "QWN",
+    "Flux.2-Dev": "F2D", "Chroma": "CHR", "Hunyuan Video": "HYV", "FramePack": "FPK", "Hunyuan Video 1.5": "H15",
+    "Hunyuan Image 2.1": "HYI", "LongCat-Image": "LCT", "Bria FIBO": "BRI", "Ovis-Image": "OVS",
+    "LTXV": "LTV", "CogVideoX": "CVX", "CogView4": "CGV", "Mochi": "MOC", "SANA": "SAN", "Kandinsky5": "KD5",
+    "ACE-Step": "ACE",
 }  # fmt: skip
 
 
@@ -106,10 +167,14 @@ def test_every_dialect_of_an_architecture_names_the_same_weights() -> None:
         case = json.loads(file.read_text("utf-8"))
         if case["layout"] != registry().architectures[case["architecture"]].layout_id:
             continue
-        _, match = matched(expand(case))
+        _, match = matched(expand(case), base=case.get("hint"))
         places = {(place.block_index, place.canonical.partition("#")[0]) for place in match.placements}
         weights.setdefault(case["architecture"], {})[file.stem] = places
-    partial = {"flux_unet_57__xlabs", "sd15_unet_25__diffusers_2023"}
+    partial = {
+        "flux_unet_57__xlabs", "sd15_unet_25__diffusers_2023", "chroma_transformer_62__kohya",
+        "hunyuanvideo_transformer_62__kohya", "framepack_transformer_62__kohya",
+        "hunyuanvideo15_transformer_56__kohya", "hunyuanimage21_transformer_62__kohya",
+    }  # fmt: skip
     for architecture, dialects in weights.items():
         whole = {stem: places for stem, places in dialects.items() if stem not in partial}
         blocks_only = [{place for place in places if place[0] is not None} for places in whole.values()]
@@ -119,7 +184,16 @@ def test_every_dialect_of_an_architecture_names_the_same_weights() -> None:
             assert not missing
 
 
-@pytest.mark.parametrize(("architecture", "count"), [("sd15", 282), ("sdxl", 794), ("flux1", 314), ("wan_14b", 407)])
+# WAN: 407 matrices of the model itself, and 4 that its Fun models have besides.
+MATRICES = [
+    ("sd15", 282), ("sdxl", 794), ("flux1", 314), ("wan_14b", 411), ("flux2_dev", 171), ("flux2_klein_4b", 89),
+    ("flux2_klein_9b", 121), ("hunyuan_video", 344), ("hunyuan_video_1.5", 568), ("hunyuan_image_2.1", 347),
+    ("sd21", 282), ("sdxl_refiner", 554), ("ssd_1b", 429), ("sd3_medium", 245), ("sd35_medium", 271),
+    ("sd35_large", 385), ("auraflow", 326), ("hunyuan_dit", 352),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("architecture", "count"), MATRICES)
 def test_native_and_diffusers_names_map_one_to_one(architecture: str, count: int) -> None:
     """Every matrix has one native name, and as many other names as it has row slices."""
     names: dict[str, dict[str, str]] = {"native": {}, "diffusers": {}}
@@ -153,6 +227,8 @@ BROKEN = [
     ("base_models.toml", '"Flux Krea", "Flux.1 Krea"', '"flux", "Flux.1 Krea"', "belongs to both"),
     ("wan.toml", 'id = "wan"', 'id = ', "no valid TOML"),
     ("sd15.toml", "  # IN03\n", "  [],\n  # IN03\n", "where the layout has 12"),
+    ("kolors.toml", 'stacks_of = "sdxl"', 'stacks_of = "sdlx"', "no entry defines"),
+    ("sd3.toml", 'only_blocks = "last"', 'only_blocks = "lsat"', "no entry defines"),
 ]  # fmt: skip
 
 

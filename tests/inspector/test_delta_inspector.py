@@ -116,30 +116,30 @@ def test_metadata_is_no_part_of_the_content(tmp_path: Path) -> None:
 
 def test_a_module_in_two_spellings_counts_once(tmp_path: Path) -> None:
     up, down = factors(1, WIDTH, WIDTH)
-    tensors = kohya("lora_unet_double_blocks_0_img_attn_proj", up, down)
+    tensors = kohya("lora_unet_double_blocks_7_img_attn_proj", up, down)
     tensors |= {
-        "transformer.transformer_blocks.0.attn.to_out.0.lora_A.weight": down,
-        "transformer.transformer_blocks.0.attn.to_out.0.lora_B.weight": up,
+        "transformer.transformer_blocks.7.attn.to_out.0.lora_A.weight": down,
+        "transformer.transformer_blocks.7.attn.to_out.0.lora_B.weight": up,
     }
     record = inspect(write(tmp_path / "twice.safetensors", tensors))
-    assert record.blocks[0].raw_strength == pytest.approx(np.linalg.norm(up @ down), rel=1e-6)
+    assert record.blocks[7].raw_strength == pytest.approx(np.linalg.norm(up @ down), rel=1e-6)
     assert any(warning.startswith("spelled_twice: 1 ") for warning in record.warnings)
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 def test_a_non_finite_factor_costs_the_file_its_strengths_but_not_its_name(tmp_path: Path, poison: float) -> None:
     up, down = factors(1, WIDTH, WIDTH)
-    good = kohya("lora_unet_double_blocks_1_img_attn_proj", up, down)
+    good = kohya("lora_unet_double_blocks_8_img_attn_proj", up, down)
     up = up.copy()
     up[5, 1] = poison
     path = write(
         tmp_path / "broken.safetensors",
-        good | kohya("lora_unet_double_blocks_0_img_attn_proj", up, down),
+        good | kohya("lora_unet_double_blocks_7_img_attn_proj", up, down),
         dtype="F16",
     )
     record = inspect(path)
     assert (record.architecture, record.error_code, record.has_block_weights) == ("flux1", "non_finite", False)
-    assert "double_blocks_0_img_attn_proj" in (record.error or "")
+    assert "double_blocks_7_img_attn_proj" in (record.error or "")
     assert (record.block_layout, record.fallback, len(record.blocks)) == ("flux_fallback_16", True, 16)
     assert {block.weight for block in record.blocks} == {1.0}
     assert {block.raw_strength for block in record.blocks} == {None}
@@ -147,7 +147,7 @@ def test_a_non_finite_factor_costs_the_file_its_strengths_but_not_its_name(tmp_p
 
 def test_an_all_zero_file_has_weights_of_zero_and_a_warning(tmp_path: Path) -> None:
     up, down = factors(1, WIDTH, WIDTH)
-    tensors = kohya("lora_unet_double_blocks_0_img_attn_proj", up * 0, down)
+    tensors = kohya("lora_unet_double_blocks_7_img_attn_proj", up * 0, down)
     record = inspect(write(tmp_path / "zero.safetensors", tensors))
     assert record.has_block_weights
     assert {block.weight for block in record.blocks} == {0.0}

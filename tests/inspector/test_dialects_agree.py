@@ -129,8 +129,8 @@ def test_another_spelling_changes_no_answer(architecture_id: str, spelling: str,
     assert [(block.label, block.group) for block in answer.blocks] == [
         (block.label, block.group) for block in expected.blocks
     ]
-    strengths = [[block.raw_strength for block in record.blocks] for record in (answer, expected)]
-    assert np.allclose(*np.array(strengths, dtype=float), rtol=1e-5, atol=0)
+    found, wanted = (np.array([block.raw_strength for block in one.blocks], float) for one in (answer, expected))
+    assert np.allclose(found, wanted, rtol=1e-5, atol=0)
     assert [block.present for block in answer.blocks] == [block.present for block in expected.blocks]
     if spelling in ("native", "diffusers"):
         assert all(block.present for block in answer.blocks)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lora_weights_builder.inspector.block_layouts import registry
-from tests.inspector.key_lists import expand, layout_files, matched
+from tests.inspector.key_lists import expand, layout_files, matched, numbers
 
 
 @pytest.mark.parametrize("file", layout_files(), ids=lambda path: path.stem)
@@ -41,7 +41,7 @@ def test_a_file_in_this_dialect_is_recognised_and_every_module_placed(file: Path
     }
     first = next(iter(case["factors"]))
     for row in case["modules"]:
-        for i in range(row["count"]):
+        for i in numbers(row):
             label, canonical = found[f"{row['key'].replace('{i}', str(i))}.{first}"]
             wanted = row["block"] if "block" in row else row["label"] and f"{row['label']}{i:02d}"
             assert label == wanted

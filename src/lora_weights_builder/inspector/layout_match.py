@@ -11,7 +11,7 @@ The rules, in their order (those from 1 to 4 stand in ``structure``):
 2. At least ``MIN_COVERAGE`` of the modules outside text encoders must fit by name and shape; where no architecture gets
    so far, by name, if the shapes of at least ``MIN_SHAPED`` fit, with a warning.
 3. The best score stays: fitting modules, minus twice the misshapen ones, minus half the ones whose kernel differs.
-4. Among equals, one whose stacks end exactly where the file ends; then one of whose weights none of a sort is missing;
+4. Among equals, one that has just the blocks which the file has; then one of whose weights none of a sort is missing;
    then one that has the file's text encoders.
 5. One that is written in the file's prefix and spelling.
 6. Metadata, folder, and the order of likelihood that the registry declares, unless it says that all must be reported.
@@ -68,7 +68,7 @@ def match_layout(
     if reason := _foreign(modules):
         return _no_match(modules, unknown_tensors, reason)
     structure = structure_of(modules)
-    candidates = _as_written(modules, structure)
+    candidates = registry().likeliest_first(_as_written(modules, structure))
     decision = _decide(candidates, metadata or {}, hint)
     architecture = decision.architecture
     layout = _layout_of((architecture,) if architecture else candidates, structure)
@@ -89,7 +89,7 @@ def match_layout(
         placements=placements,
         unmatched_tensor_count=unmatched,
         dialect=_dialect(modules, placing),
-        reason=None if layout else _reason(modules, unknown_tensors, structure, candidates),
+        reason=None if layout else _reason(modules, unknown_tensors, structure, architecture, candidates),
         warnings=tuple(_warnings(modules, placements, unknown_tensors, structure, placing)),
     )
 
@@ -163,13 +163,12 @@ def _decide(candidates: tuple[str, ...], metadata: Mapping[str, str], hint: Fold
 
 
 def _by_prior(candidates: tuple[str, ...]) -> _Decision:
-    """The commonest of the smallest declared group that holds all candidates; without such a group none is."""
-    groups = [group for group in registry().ambiguity_groups if group.members.issuperset(candidates)]
-    group = min(groups, key=lambda group: len(group.members), default=None)
+    """The likeliest of the declared group that holds all candidates; without such a group none is."""
+    group = registry().ambiguity_of(candidates)
     if group is None or group.report_all:
         return _Decision(None, None)
-    ranked = [one for one in group.prior_rank if one in candidates]
-    return _Decision(ranked[0], "prior") if ranked else _Decision(None, None)
+    likeliest = registry().likeliest_first(candidates)[0]
+    return _Decision(likeliest, "prior") if likeliest in group.prior_rank else _Decision(None, None)
 
 
 # --- Layout and places
@@ -259,10 +258,14 @@ def _dialect(modules: Sequence[ModuleAdapter], architecture: str | None) -> str 
 
 
 def _reason(
-    modules: Sequence[ModuleAdapter], unknown: Sequence[str], structure: Structure, candidates: Sequence[str]
+    modules: Sequence[ModuleAdapter],
+    unknown: Sequence[str],
+    structure: Structure,
+    architecture: str | None,
+    candidates: Sequence[str],
 ) -> str:
     """Why there is no layout, in one sentence."""
-    if len(candidates) > 1:
+    if architecture is None and candidates:
         alike = ", ".join(candidates)
         return f"The tensors fit {alike} alike, and neither metadata nor folder decides between them."
     if candidates:
@@ -306,7 +309,8 @@ def _second_model(structure: Structure, first: str) -> tuple[str, float] | None:
     left = Counter(owner for owners in fits if first not in owners for owner in owners)
     if not left:
         return None
-    other, count = left.most_common(1)[0]
+    count = max(left.values())
+    other = registry().likeliest_first([one for one, times in left.items() if times == count])[0]
     both = sum(first in owners for owners in fits) + count
     return (other, count / models) if both >= MIN_COVERAGE * models else None
 

@@ -7,7 +7,9 @@ A file may hold any of the tables; their entries are joined. The format, in shor
   splits the weight's rows, into equal parts or as ``rows`` says. ``also`` names dialects of single writers that borrow
   another dialect's place (``xlabs = "native"``) and spell only the weights that mention them.
 * ``stacks`` of an architecture: ``count`` blocks of one group of its layout, either all alike (``components`` at a
-  template with ``{i}``) or listed one by one (``blocks``, each a list of parts with their own place and sizes).
+  template with ``{i}``) or listed one by one (``blocks``, each a list of parts with their own place and sizes). An
+  architecture built like another one says so with ``stacks_of``.
+* ``only_blocks`` of a weight lists the blocks of the stack that have it, or says ``"last"`` or ``"all_but_last"``.
 * ``global_stacks`` are numbered weights outside the layout's blocks (a text connector's layers), with their own
   ``count``.
 * ``sizes`` are looked up from the part outwards to the architecture.
@@ -81,7 +83,8 @@ def _build(tables: Mapping[str, list[Table]]) -> Registry:
     encoders = _unique("encoder", ((e["id"], _encoder(e, components)) for e in tables.get("encoders", [])))
     entries = tables.get("architectures", [])
     layouts = _layouts(tables.get("layouts", []), entries, encoders)
-    architectures = _unique("architecture", ((e["id"], _architecture(e, components, layouts)) for e in entries))
+    stacks = {entry["id"]: entry["stacks"] for entry in entries if "stacks" in entry}
+    architectures = _unique("architecture", ((e["id"], _architecture(e, components, layouts, stacks)) for e in entries))
     bases = _unique("base model", ((e["code"], _base_model(e)) for e in tables.get("base_models", [])))
     registry = Registry(
         families=families,
@@ -169,10 +172,15 @@ def _group_rows(
     return [(row["key"], row["title"], row["abbreviation"], row["count"]) for row in rows]
 
 
-def _architecture(entry: Table, components: Mapping[str, Table], layouts: Mapping[str, Layout]) -> Architecture:
+def _architecture(
+    entry: Table,
+    components: Mapping[str, Table],
+    layouts: Mapping[str, Layout],
+    stacks_of: Mapping[str, list[Table]],
+) -> Architecture:
     layout = layouts[entry["layout"]]
     groups = {group.key: group for group in layout.groups}
-    stacks = entry["stacks"]
+    stacks = stacks_of[entry.get("stacks_of", entry["id"])]
     if sorted(stack["group"] for stack in stacks) != sorted(groups):
         raise RegistryError(f"The stacks of {entry['id']!r} are not the groups of {layout.id!r}.", subject=entry["id"])
     sizes = entry["sizes"]

@@ -263,6 +263,17 @@ class Registry:
     bundled: tuple[Bundled, ...]
     layout_aliases: Mapping[str, str] = field(default_factory=dict)
 
+    def ambiguity_of(self, candidates: Sequence[str]) -> AmbiguityGroup | None:
+        """The smallest declared group that holds all these architectures."""
+        groups = [group for group in self.ambiguity_groups if group.members.issuperset(candidates)]
+        return min(groups, key=lambda group: len(group.members), default=None)
+
+    def likeliest_first(self, candidates: Sequence[str]) -> tuple[str, ...]:
+        """These architectures, those with a declared order of likelihood in it, the others after them."""
+        group = self.ambiguity_of(candidates)
+        rank = {one: place for place, one in enumerate(group.prior_rank)} if group else {}
+        return tuple(sorted(candidates, key=lambda one: rank.get(one, len(rank))))
+
     def normalise_layout(self, text: str | None) -> str | None:
         """The layout id that a text means: trimmed, lower case, exact in the registry or its aliases; else ``None``."""
         if text is None:

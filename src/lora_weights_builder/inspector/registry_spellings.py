@@ -20,6 +20,8 @@ Sizes = Mapping[str, int]
 NATIVE: Final = "native"
 _SIZE: Final = re.compile(r"(?:(?P<times>\d+)\*)?(?P<name>[a-z_]+)\Z")
 _DEPTH: Final = "{d}"
+# What "only_blocks" may say of a stack of any length, beside listing numbers.
+_ONLY_BLOCKS: Final = {"last": slice(-1, None), "all_but_last": slice(None, -1)}
 # Keys of a weight or a stack that are no dialect.
 _WEIGHT_WORDS: Final = frozenset(
     {"name", "shape", "also_shapes", "rows", "only_blocks", "only_dialects", "unless_equal"}
@@ -97,7 +99,8 @@ def _spell_weight(
     first_block: int | None,
 ) -> Iterator[Spelling]:
     if "only_blocks" in weight:
-        indices = tuple(weight["only_blocks"])
+        only = weight["only_blocks"]
+        indices = indices[_ONLY_BLOCKS[only]] if isinstance(only, str) else tuple(only)
     shapes = [weight["shape"], *weight.get("also_shapes", ())] if "shape" in weight else []
     bases = tuple(tuple(_size(size, sizes) for size in shape) for shape in shapes)
     whole = _join(places[NATIVE], weight["name"]).replace(_DEPTH, str(level))

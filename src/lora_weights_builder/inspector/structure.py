@@ -19,9 +19,10 @@ from lora_weights_builder.inspector.template_index import (
     NO_NUMBER,
     Slot,
     encoder_index,
+    is_matrix,
+    matrices_by_sort,
     model_index,
     sort_of,
-    weights_by_sort,
 )
 from lora_weights_builder.records import ModuleAdapter, Placement
 
@@ -34,6 +35,7 @@ MIN_SHAPED: Final = 0.5
 _FITS: Final = 0.0
 _OTHER_KERNEL: Final = 0.5
 _MISSHAPEN: Final = 3.0
+_MANY_BLOCKS: Final = 8  # from here on, what is missing of a model says something
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -123,19 +125,22 @@ def _read(modules: Sequence[ModuleAdapter]) -> Structure:
         beyond=beyond,
     )
     if models:
-        _judge(found, models, score)
+        _judge(found, modules, models, score)
     elif found.encoders:
         found.candidates = tuple(one for one in registry().architectures if _takes(one, found.encoders))
     return found
 
 
-def _judge(found: Structure, models: int, score: Counter[str]) -> None:
+def _judge(found: Structure, modules: Sequence[ModuleAdapter], models: int, score: Counter[str]) -> None:
     """Keep the architectures that fit best, and note which comes closest."""
     named = Counter(owner for owners in found.slots for owner in owners)
     wrong = Counter(owner for owners in found.misshapen for owner in owners)
     fitting = {owner: count - wrong[owner] for owner, count in named.items()}
     if named:
-        found.closest = max(named, key=lambda one: (fitting[one], named[one]))
+        nearest = max(named, key=lambda one: (fitting[one], named[one], one not in found.beyond))
+        # Of two models in one file, the likeliest among those that have the same part of it.
+        alike = [one for one in named if all((one in own) == (nearest in own) for own in found.slots)]
+        found.closest = registry().likeliest_first(alike)[0]
         found.named = named[found.closest] / models
         found.fitting = fitting[found.closest] / models
     possible = [one for one in registry().architectures if one in named and one not in found.beyond]
@@ -148,9 +153,9 @@ def _judge(found: Structure, models: int, score: Counter[str]) -> None:
         ]
     best = max((score[one] for one in allowed), default=0)
     ties = tuple(one for one in allowed if score[one] == best)
-    for rule in (_ends_with, _is_whole, _has_its_encoders):
+    for rule in (_fills_its_stacks, _is_whole, _has_its_encoders):
         if len(ties) > 1:
-            ties = tuple(one for one in ties if rule(one, found)) or ties
+            ties = tuple(one for one in ties if rule(one, found, modules)) or ties
     found.candidates = ties
 
 
@@ -178,32 +183,35 @@ def _misfit_shape(module: ModuleAdapter, shape: tuple[int, ...]) -> float:
     return _MISSHAPEN
 
 
-def _ends_with(architecture: str, found: Structure) -> bool:
-    """Whether every stack that the file touches ends with the file's last block of it."""
+def _fills_its_stacks(architecture: str, found: Structure, _: Sequence[ModuleAdapter]) -> bool:
+    """Whether the file has all blocks of every stack that it touches: the model's own number of them.
+
+    A few blocks prove nothing: one module in Flux's last block may as well be one in the middle of a longer model.
+    """
     present = {own[architecture].block_index for own in found.slots if architecture in own} - {None}
     layout: Layout = registry().layouts[registry().architectures[architecture].layout_id]
-    for group in layout.groups:
-        places = range(group.start, group.start + group.count)
-        if not present.isdisjoint(places) and places[-1] not in present:
-            return False
-    return bool(present)
+    stacks = [range(group.start, group.start + group.count) for group in layout.groups]
+    return len(present) >= _MANY_BLOCKS and all(present.issuperset(s) or present.isdisjoint(s) for s in stacks)
 
 
-def _is_whole(architecture: str, found: Structure) -> bool:
+def _is_whole(architecture: str, found: Structure, modules: Sequence[ModuleAdapter]) -> bool:
     """Whether the file holds every weight of each sort that it holds one of: no model can be meant more exactly.
 
-    This tells a model from a larger one that has all its names (SSD-1B from SDXL).
+    This tells a model from a larger one that has all its names (SSD-1B from SDXL). Sorts are names without their
+    numbers, in the file's own spelling, so that all architectures are held to the same.
     """
     present: dict[str, set[str]] = {}
-    for own in found.slots:
-        if architecture in own and own[architecture].block_index is not None:
-            whole = own[architecture].canonical.partition("#")[0]
-            present.setdefault(sort_of(whole), set()).add(whole)
-    sorts = weights_by_sort(architecture)
-    return all(len(weights) == sorts[sort] for sort, weights in present.items())
+    blocks: set[int] = set()
+    for module, own in zip(modules, found.slots, strict=True):
+        slot = own.get(architecture)
+        if slot is not None and slot.block_index is not None and is_matrix(slot.shapes):
+            blocks.add(slot.block_index)
+            present.setdefault(sort_of(module.module), set()).add(module.module)
+    sorts = matrices_by_sort(architecture)
+    return len(blocks) >= _MANY_BLOCKS and all(len(names) == sorts[sort] for sort, names in present.items())
 
 
-def _has_its_encoders(architecture: str, found: Structure) -> bool:
+def _has_its_encoders(architecture: str, found: Structure, _: Sequence[ModuleAdapter]) -> bool:
     return _takes(architecture, found.encoders)
 
 

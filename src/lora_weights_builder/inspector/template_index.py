@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -112,16 +112,23 @@ def encoder_index() -> TemplateIndex:
     return TemplateIndex((one.id, one.spellings) for one in registry().encoders.values())
 
 
-def sort_of(canonical: str) -> str:
-    """A weight's name without its numbers: what it has in common with its likes in other blocks."""
-    return _DIGITS.sub("#", canonical)
+def sort_of(module: str) -> str:
+    """A folded module name without its numbers: what it has in common with its likes in other blocks."""
+    return _DIGITS.sub("#", module)
+
+
+def is_matrix(shapes: Sequence[tuple[int, ...]]) -> bool:
+    """Whether a weight is one that LoRAs are made for, rather than a norm's vector or a table."""
+    return any(len(shape) > 1 for shape in shapes)
 
 
 @cache
-def weights_by_sort(architecture: str) -> Mapping[str, int]:
-    """How many weights of each sort the blocks of an architecture hold."""
-    blocks = (one for one in registry().architectures[architecture].spellings if one.first_block is not None)
-    whole = {
-        one.canonical.replace("{i}", str(number)).partition("#")[0] for one in blocks for number in one.indices or (0,)
+def matrices_by_sort(architecture: str) -> Mapping[str, int]:
+    """How many names of each sort the matrices in an architecture's blocks have, all spellings together."""
+    names = {
+        spelling.template.replace("{i}", str(number)).replace(".", "_")
+        for spelling in registry().architectures[architecture].spellings
+        if spelling.first_block is not None and is_matrix(spelling.shapes)
+        for number in spelling.indices or (0,)
     }
-    return Counter(sort_of(canonical) for canonical in whole)
+    return Counter(sort_of(name) for name in names)
