@@ -131,7 +131,9 @@ class ModuleStrength:
     ``norm`` is ||dW||_F (dimensionless weight units) for kind ``delta``; see ``kind`` for what else it may be.
     ``alpha`` is the value read from the file or metadata, ``None`` where absent (scale 1). ``finite`` is false where
     any factor holds NaN or Inf; ``norm`` is then NaN and must not be stored. ``measured`` is false where the factors
-    do not allow a strength (see ``problems``); ``norm`` is then 0.0 and stands for nothing.
+    do not allow a strength (see ``problems``); ``norm`` is then 0.0 and stands for nothing. ``singular_values`` are
+    those of dW with its kernel flattened into the inputs, largest first, at most 256 (64 of a Kronecker product),
+    ``complete`` where they are all that are not zero; empty and not complete for kinds that have none.
     """
 
     norm: float
@@ -140,6 +142,8 @@ class ModuleStrength:
     finite: bool
     problems: tuple[str, ...] = ()
     measured: bool = True
+    singular_values: tuple[float, ...] = ()
+    complete: bool = False
 
 
 EnergyRanks = tuple[int | None, int | None, int | None]

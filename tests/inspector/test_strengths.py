@@ -445,7 +445,7 @@ def test_what_does_not_fit_into_memory_is_summed_after_the_pass(
     tensors = {"lora_down": normal(1, 24, 999), "lora_up": normal(2, 777, 24)}
     path = write(tmp_path / "a.safetensors", tensors, "F16")
     monkeypatch.setattr(strengths, limit, value)
-    monkeypatch.setattr("lora_weights_builder.inspector.recipes.RANK_BLOCK", 10)
+    monkeypatch.setattr("lora_weights_builder.inspector.terms.RANK_BLOCK", 10)
     monkeypatch.setattr("lora_weights_builder.inspector.factors.PIECE_BYTES", 4096)
     assert close(measure_one(path).norm, norm(stored(tensors["lora_up"], "F16") @ stored(tensors["lora_down"], "F16")))
 

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lora_weights_builder.inspector.dtypes import HALF_INFINITY, MEASURABLE, FloatArray, all_finite, decode
+from lora_weights_builder.inspector.dtypes import HALF_INFINITY, MEASURABLE, FloatArray, all_finite, decode, widen
 from lora_weights_builder.inspector.gram import Gram, gram_of_columns, gram_of_rows, sum_of_squares
 from lora_weights_builder.inspector.tensor_file import DTYPES, TensorFile
 from lora_weights_builder.records import TensorInfo
@@ -124,6 +124,18 @@ def exact_pieces(file: TensorFile, factor: Factor) -> Iterator[NDArray[np.float6
     for start in range(0, length, step):
         stop = min(length, start + step)
         yield columns_of(file, factor, start, stop).T if factor.sum is Sum.ROWS else rows_of(file, factor, start, stop)
+
+
+def float32_rows(file: TensorFile, factor: Factor) -> Iterator[NDArray[np.float32]]:
+    """The rows of a finite stored matrix in float32, some at a time; the array is used again for the next ones."""
+    item = DTYPES[factor.info.dtype] // 8
+    step = max(1, PIECE_BYTES // 4 // factor.columns)
+    raw = np.empty(min(step, factor.rows) * factor.columns * item, np.uint8)
+    wide = np.empty(len(raw) // item, np.float32)
+    for piece in file.spans(factor.info.start, factor.info.end, raw.data):
+        count = len(piece) // item
+        widen(raw[: len(piece)], factor.info.dtype, wide[:count])
+        yield wide[:count].reshape(-1, factor.columns)
 
 
 def rows_of(file: TensorFile, factor: Factor, start: int, stop: int) -> NDArray[np.float64]:

@@ -1,9 +1,10 @@
 """What each adapter type's strength is made of: a module's tensors in, a recipe of factors and terms out.
 
     norm = scale * sqrt(product of the terms)          scale = alpha / rank where the adapter is scaled
+    singular values = scale * those of the terms' Kronecker product
 
 It looks at roles and shapes only. The factors are read by ``strengths``, in file order; the terms that need more than
-one pass over a factor (Tucker cores, Hadamard products, rotations) read the file themselves, in ``dense_terms``.
+one pass over a factor (Tucker cores, Hadamard products, rotations) read the file themselves.
 """
 
 from __future__ import annotations
@@ -11,29 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
 
-import numpy as np
-
-from lora_weights_builder.inspector import dense_terms
-from lora_weights_builder.inspector.factors import (
-    MAX_RANK,
-    RANK_BLOCK,
-    Factor,
-    Sum,
-    exact_gram,
-    exact_triangle,
-    is_finite,
-    measurable,
-)
+from lora_weights_builder.inspector import dense_terms, hadamard
+from lora_weights_builder.inspector.factors import MAX_RANK, RANK_BLOCK, Factor, Sum, measurable
 from lora_weights_builder.inspector.header import shown
-from lora_weights_builder.inspector.tensor_file import TensorFile
+from lora_weights_builder.inspector.terms import PairTerm, SquareTerm, Term
 from lora_weights_builder.records import ModuleAdapter, StrengthKind, TensorInfo
-
-#: Where <G, H> is a smaller share of <|G|, |H|>, it has cancelled too much for float32 ...
-CANCELLED: Final = 0.1
-#: ... or for Grams in float64, which square the condition of the factors.
-CANCELLED_EXACT: Final = 1e-8
 
 Tensors = Mapping[str, TensorInfo]
 
@@ -46,55 +30,6 @@ class Unmeasurable(Exception):
         self.problem = f"{code}: {sentence}"
 
 
-class Term(Protocol):
-    """A factor of a squared norm. NaN stands for "the file holds NaN or infinity here"."""
-
-    def square(self, file: TensorFile, alpha: float | None) -> float: ...
-
-
-@dataclass(slots=True)
-class SquareTerm:
-    """||X||_F^2 of one stored tensor."""
-
-    factor: Factor
-
-    def square(self, file: TensorFile, alpha: float | None) -> float:
-        return self.factor.square
-
-
-@dataclass(slots=True)
-class PairTerm:
-    """||X Y||_F^2 = <X^T X, Y Y^T> of two stored factors, without the product."""
-
-    left: Factor
-    right: Factor
-    inner: float | None = None  # computed as soon as both Grams are there, so that they need not be kept
-
-    def settle(self) -> None:
-        """Use up the Grams of both factors, where they can be trusted."""
-        left, right = self.left, self.right
-        if left.gram is None or right.gram is None:
-            return
-        if left.gram_in_range() and right.gram_in_range():
-            inner = float(np.vdot(left.gram, right.gram))
-            if inner >= CANCELLED * float(np.vdot(np.abs(left.gram), np.abs(right.gram))):
-                self.inner = inner
-        left.gram = right.gram = None
-
-    def square(self, file: TensorFile, alpha: float | None) -> float:
-        return exact_inner(file, self.left, self.right) if self.inner is None else self.inner
-
-
-@dataclass(slots=True)
-class DenseTerm:
-    """A term that reads its tensors itself."""
-
-    norm_square: dense_terms.NormSquare
-
-    def square(self, file: TensorFile, alpha: float | None) -> float:
-        return self.norm_square(file, alpha)
-
-
 @dataclass(slots=True)
 class Recipe:
     """How to measure one module. ``rank`` is the divisor of alpha, ``None`` where the adapter is not scaled."""
@@ -104,23 +39,6 @@ class Recipe:
     rank: int | None
     alpha: Factor | None
     problems: tuple[str, ...] = ()
-
-
-def exact_inner(file: TensorFile, left: Factor, right: Factor) -> float:
-    """<L^T L, R R^T> in float64, in blocks of ranks so that memory stays bounded; NaN where a factor is not finite."""
-    if not (is_finite(file, left.info) and is_finite(file, right.info)):
-        return math.nan
-    rank, total, largest = left.rank, 0.0, 0.0
-    blocks = [slice(start, min(rank, start + RANK_BLOCK)) for start in range(0, rank, RANK_BLOCK)]
-    for row, first in enumerate(blocks):
-        for second in blocks[row:]:
-            times = 1 if second is first else 2  # the Grams are symmetric
-            one, two = exact_gram(file, left, first, second), exact_gram(file, right, first, second)
-            total += times * float(np.vdot(one, two))
-            largest += times * float(np.vdot(np.abs(one), np.abs(two)))
-    if total < CANCELLED_EXACT * largest and len(blocks) == 1:
-        return float(np.square(exact_triangle(file, left) @ exact_triangle(file, right).T).sum())
-    return max(total, 0.0)
 
 
 def recipe_for(module: ModuleAdapter) -> Recipe:
@@ -164,7 +82,7 @@ def _terms(module: ModuleAdapter, tensors: Tensors) -> tuple[StrengthKind, tuple
         term, rank = _product(tensors, "lora_up", "lora_mid", "lora_down")
         return _delta(module), (term,), rank
     if "weight" in tensors:  # IA3
-        return "scale", (_square(tensors["weight"]),), None
+        return "scale", (_square(tensors["weight"], spectral=False),), None
     # A bias counts only where the module's weight is not changed: the strength is that of dW.
     for role in ("diff", "w_norm", "diff_b", "b_norm", "diff_m"):
         if role in tensors:
@@ -192,10 +110,10 @@ def _need(tensors: Tensors, role: str) -> TensorInfo:
     return info
 
 
-def _square(info: TensorInfo) -> SquareTerm:
+def _square(info: TensorInfo, *, spectral: bool = True) -> SquareTerm:
     if not measurable(info):
         raise Unmeasurable("integer_weights", f"it is stored as {info.dtype}, which is no weight format")
-    return SquareTerm(Factor(info, Sum.SQUARE))
+    return SquareTerm(Factor(info, Sum.SQUARE), spectral)
 
 
 def _rows(info: TensorInfo) -> Factor:
@@ -226,12 +144,12 @@ def _product(tensors: Tensors, up: str, core: str, down: str) -> tuple[Term, int
     left, right = _columns(_need(tensors, up)), _rows(_need(tensors, down))
     if core in tensors:
         info = _need(tensors, core)
-        return DenseTerm(_tucker(info, left, right)), right.rank
+        return _tucker(info, left, right), right.rank
     rank = _matched(left, right)
     return PairTerm(left, right), rank
 
 
-def _tucker(core: TensorInfo, left: Factor, right: Factor) -> dense_terms.NormSquare:
+def _tucker(core: TensorInfo, left: Factor, right: Factor) -> dense_terms.Tucker:
     if core.shape[:2] != (left.rank, right.rank) or 0 in core.shape:
         raise Unmeasurable(
             "rank_mismatch", f"its core {list(core.shape)} does not join the ranks {left.rank} and {right.rank}"
@@ -252,13 +170,13 @@ def _hadamard(tensors: Tensors) -> tuple[Term, int]:
             _matched(left, right)
         else:
             _tucker(_need(tensors, f"hada_t{number}"), left, right)
-        sides.append(dense_terms.Side(left, right, core))
+        sides.append(hadamard.Side(left, right, core))
     first, second = sides
     if first.shape != second.shape or 0 in first.shape:
         raise Unmeasurable("shape_mismatch", f"its halves have the shapes {first.shape} and {second.shape}")
     if max(first.left.rank, second.left.rank) > RANK_BLOCK:
         raise Unmeasurable("rank_too_large", f"its rank is more than {RANK_BLOCK}")
-    return DenseTerm(dense_terms.Hadamard(first, second)), first.right.rank
+    return hadamard.Hadamard(first, second), first.right.rank
 
 
 def _kronecker(tensors: Tensors) -> tuple[tuple[Term, ...], int | None]:
@@ -277,12 +195,12 @@ def _kronecker(tensors: Tensors) -> tuple[tuple[Term, ...], int | None]:
             _matched(left, right)
             terms.append(PairTerm(left, right))
         else:
-            terms.append(DenseTerm(_tucker(_need(tensors, "lokr_t2"), _rows(a), right)))
+            terms.append(_tucker(_need(tensors, "lokr_t2"), _rows(a), right))
         rank = right.rank
     return tuple(terms), rank
 
 
-def _rotation(tensors: Tensors) -> DenseTerm:
+def _rotation(tensors: Tensors) -> dense_terms.Rotation:
     role = "oft_blocks" if "oft_blocks" in tensors else "oft_r"
     info = _need(tensors, role)
     shape = info.shape
@@ -301,4 +219,4 @@ def _rotation(tensors: Tensors) -> DenseTerm:
         raise Unmeasurable("rotation_too_large", f"its butterfly rotation is {side * count} wide")
     if len(shape) == 4 and (side % 2 or (side * count) % (2 ** shape[0] * (side // 2))):
         raise Unmeasurable("shape_mismatch", f"{shape[0]} butterfly steps do not fit the shape {list(shape)}")
-    return DenseTerm(dense_terms.Rotation(info, count, side, scaled="oft_scaled" in tensors))
+    return dense_terms.Rotation(info, count, side, scaled="oft_scaled" in tensors)

@@ -1,4 +1,4 @@
-"""||dW|| of every module of a file, and the content hash, in one pass over the bytes.
+"""||dW|| and the singular values of every module of a file, and the content hash, in one pass over the bytes.
 
 The data section is read once, in order, in spans of about half a megabyte into a reused buffer; each span is hashed,
 cast to float32 in one go, and its factors summed. What each adapter type needs is told in ``recipes``; how one factor
@@ -22,8 +22,11 @@ from numpy.typing import NDArray
 
 from lora_weights_builder.inspector.dtypes import MEASURABLE, decode, widen
 from lora_weights_builder.inspector.factors import Factor, Sum
-from lora_weights_builder.inspector.recipes import PairTerm, Recipe, SquareTerm, Unmeasurable, recipe_for
+from lora_weights_builder.inspector.pair_spectra import PairSpectra
+from lora_weights_builder.inspector.recipes import Recipe, Unmeasurable, recipe_for
+from lora_weights_builder.inspector.spectra import Spectrum, product_spectrum
 from lora_weights_builder.inspector.tensor_file import DTYPES, TensorFile, content_hasher
+from lora_weights_builder.inspector.terms import PairTerm, SquareTerm
 from lora_weights_builder.records import ModuleAdapter, ModuleStrength, TensorInfo
 
 SPAN_BYTES: Final = 2**19
@@ -102,10 +105,9 @@ def _strength(file: TensorFile, module: ModuleAdapter, recipe: Recipe) -> Module
             name, shape = f"{module.part} {module.module}", list(recipe.alpha.info.shape)
             return _unmeasured(module, f"alpha_vector: {name}: its alpha has the shape {shape} instead of one number")
         alpha = recipe.alpha.value
-    square = 1.0
     with np.errstate(all="ignore"):
-        for term in recipe.terms:
-            square *= term.square(file, alpha)
+        measured = [term.measure(file, alpha) for term in recipe.terms]
+    square = math.prod(term.square for term in measured)
     problems = recipe.problems
     scale = 1.0
     if alpha is not None and not math.isfinite(alpha):
@@ -115,9 +117,26 @@ def _strength(file: TensorFile, module: ModuleAdapter, recipe: Recipe) -> Module
         scale = alpha / (math.sqrt(recipe.rank) if module.rank_stabilised else recipe.rank)
     norm = abs(scale) * math.sqrt(square)
     finite = math.isfinite(norm)
+    values, complete = _scaled([term.spectrum for term in measured], abs(scale)) if finite else ((), False)
     return ModuleStrength(
-        norm=norm if finite else math.nan, kind=recipe.kind, alpha=alpha, finite=finite, problems=problems
+        norm=norm if finite else math.nan,
+        kind=recipe.kind,
+        alpha=alpha,
+        finite=finite,
+        problems=problems,
+        singular_values=values,
+        complete=complete,
     )
+
+
+def _scaled(spectra: Sequence[Spectrum | None], scale: float) -> tuple[tuple[float, ...], bool]:
+    """The singular values of the module, and whether they are all; none where a term has no spectrum."""
+    known = [spectrum for spectrum in spectra if spectrum is not None]
+    if len(known) < len(spectra):
+        return (), False
+    product = product_spectrum(known)
+    values: list[float] = (product.values * scale).tolist()
+    return tuple(value for value in values if value > 0.0), product.complete
 
 
 @dataclass(slots=True)
@@ -148,6 +167,7 @@ class _Pass:
         self._factors: dict[str, Factor] = {}
         self._pairs: dict[str, PairTerm] = {}
         self._kept_bytes = 0
+        self._spectra = PairSpectra()
         for recipe in recipes:
             self._want(recipe)
         self._raw = np.empty(SPAN_BYTES, np.uint8)
@@ -176,6 +196,7 @@ class _Pass:
             self._read(raw, span.start, hasher)
             for run in span.runs:
                 self._sum(run, raw[run.start : run.end])
+        self._spectra.finish()
 
     def _read(self, raw: NDArray[np.uint8], start: int, hasher: blake3 | None) -> None:
         view = raw.data
@@ -238,7 +259,9 @@ class _Pass:
         assert factor.gram is not None
         if partner.gram is not None:
             self._kept_bytes -= partner.gram.nbytes
-            pair.settle()
+            grams = pair.settle()
+            if grams is not None:
+                self._spectra.add(pair, *grams)
         elif self._kept_bytes + factor.gram.nbytes > KEPT_GRAM_BYTES:
             factor.gram = None
         else:
