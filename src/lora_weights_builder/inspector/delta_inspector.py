@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lora_weights_builder.errors import FileRejected
+from lora_weights_builder.inspector import module_facts
 from lora_weights_builder.inspector.adapters import group_modules
 from lora_weights_builder.inspector.block_layouts import Layout, registry
 from lora_weights_builder.inspector.layout_match import match_layout
@@ -137,7 +138,7 @@ def _describe(
 def _measured(
     record: LoraRecord, modules: Sequence[ModuleAdapter], match: LayoutMatch, measurement: Measurement
 ) -> LoraRecord:
-    """Add what the weights say: alphas, the content's hash, and one strength a block."""
+    """Add what the weights say: alphas, the content's hash, facts of every module, and one strength a block."""
     strengths = measurement.strengths
     named = [(f"{module.part} {module.module}", strength) for module, strength in zip(modules, strengths, strict=True)]
     warnings = [problem for _, strength in named for problem in strength.problems]
@@ -153,51 +154,65 @@ def _measured(
     if broken:
         sentence = f"{record.filename}: NaN or infinity in {_listed(broken)}; no strength of this file can be trusted"
         return replace(record, error=sentence, error_code="non_finite")
+    counted, notes = _counted(modules, match, strengths)
+    facts = module_facts.pack(module_facts.collect(modules, match, strengths, counted))
+    # Of what is kept, so that whoever unpacks it comes to the same ranks.
+    energy_ranks = module_facts.file_facts(module_facts.unpack(facts)).energy_ranks
+    record = replace(record, module_facts=facts, energy_ranks=energy_ranks)
     if match.layout_id is None:
         return record
-    layout = registry().layouts[match.layout_id]
-    blocks, notes = _block_strengths(layout, modules, match, strengths)
+    blocks = _block_strengths(registry().layouts[match.layout_id], match, strengths, counted)
     if not any(block.present for block in blocks):
         return record
+    if all(block.raw_strength == 0.0 for block in blocks):
+        notes.append("all_zero: every measured weight of this file is zero")
     return replace(record, blocks=blocks, has_block_weights=True, warnings=(*record.warnings, *notes))
 
 
-def _block_strengths(
-    layout: Layout, modules: Sequence[ModuleAdapter], match: LayoutMatch, strengths: Sequence[ModuleStrength]
-) -> tuple[tuple[BlockStrength, ...], list[str]]:
-    """Sum the modules of each block: ``raw_strength`` = sqrt(sum of squared norms), in the layout's order."""
-    inside = [
-        (module, place, strength)
-        for module, place, strength in zip(modules, match.placements, strengths, strict=True)
-        if place.block_index is not None
-    ]
-    notes: list[str] = []
-    kind = _summed_kind(strength for module, _, strength in inside if not module.fatal)
-    spelled = {(module.part, place.canonical) for module, place, _ in inside}
-    squares: dict[int, float] = {}
-    seen: set[tuple[str, str]] = set()
+def _counted(
+    modules: Sequence[ModuleAdapter], match: LayoutMatch, strengths: Sequence[ModuleStrength]
+) -> tuple[list[bool], list[str]]:
+    """Which modules take part in sums, and what to say of those in blocks that do not.
+
+    A weight that is spelled twice counts once, and only one kind of strength is summed.
+    """
+    rows = list(zip(modules, match.placements, strengths, strict=True))
+    measurable = [(place, strength) for module, place, strength in rows if not module.fatal]
+    inside = [strength for place, strength in measurable if place.block_index is not None]
+    kind = _summed_kind(inside or [strength for _, strength in measurable])
+    names = [(place.block_index is not None, module.part, place.canonical) for module, place, _ in rows]
+    spelled = set(names)
+    seen: set[tuple[bool, str, str]] = set()
+    counted = []
     twice = other_kind = 0
-    for module, place, strength in inside:
-        assert place.block_index is not None
-        squares.setdefault(place.block_index, 0.0)
-        if module.fatal:
-            continue
-        whole, _, row_slice = place.canonical.partition("#")
-        if (module.part, place.canonical) in seen or (row_slice and (module.part, whole) in spelled):
-            twice += 1
-        elif strength.kind != kind:
-            other_kind += 1
-        else:
-            squares[place.block_index] += strength.norm**2
-        seen.add((module.part, place.canonical))
+    for (module, _, strength), name in zip(rows, names, strict=True):
+        in_block, part, canonical = name
+        whole, _, row_slice = canonical.partition("#")
+        again = name in seen or (bool(row_slice) and (in_block, part, whole) in spelled)
+        if not module.fatal:
+            twice += in_block and again
+            other_kind += in_block and not again and strength.kind != kind
+            seen.add(name)
+        counted.append(not module.fatal and strength.measured and not again and strength.kind == kind)
+    notes = []
     if twice:
         notes.append(f"spelled_twice: {twice} weights stand in this file under two names; each was counted once")
     if other_kind:
         notes.append(f"mixed_kinds: {other_kind} modules are not measured as {kind} and are left out of the blocks")
+    return counted, notes
+
+
+def _block_strengths(
+    layout: Layout, match: LayoutMatch, strengths: Sequence[ModuleStrength], counted: Sequence[bool]
+) -> tuple[BlockStrength, ...]:
+    """Sum the modules of each block: ``raw_strength`` = sqrt(sum of squared norms), in the layout's order."""
+    squares: dict[int, float] = {}
+    for place, strength, takes_part in zip(match.placements, strengths, counted, strict=True):
+        if place.block_index is not None:
+            square = strength.norm**2 if takes_part else 0.0
+            squares[place.block_index] = squares.get(place.block_index, 0.0) + square
     largest = math.sqrt(max(squares.values(), default=0.0))
-    if squares and largest == 0.0:
-        notes.append("all_zero: every measured weight of this file is zero")
-    blocks = tuple(
+    return tuple(
         BlockStrength(
             block_index=block.index,
             label=block.label,
@@ -208,7 +223,6 @@ def _block_strengths(
         )
         for block in layout.blocks
     )
-    return blocks, notes
 
 
 def _summed_kind(strengths: Iterable[ModuleStrength]) -> StrengthKind:
