@@ -139,7 +139,8 @@ def _judge(found: Structure, modules: Sequence[ModuleAdapter], models: int, scor
     if named:
         nearest = max(named, key=lambda one: (fitting[one], named[one], one not in found.beyond))
         # Of two models in one file, the likeliest among those that have the same part of it.
-        alike = [one for one in named if all((one in own) == (nearest in own) for own in found.slots)]
+        rivals = [one for one in named if fitting[one] == fitting[nearest]]
+        alike = [one for one in rivals if all((one in own) == (nearest in own) for own in found.slots)]
         found.closest = registry().likeliest_first(alike)[0]
         found.named = named[found.closest] / models
         found.fitting = fitting[found.closest] / models
