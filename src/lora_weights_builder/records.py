@@ -479,7 +479,8 @@ class LoraDetail:
     """All that the catalogue holds of one entry.
 
     ``blocks`` are in the layout's order; for a fallback they are the neutral ones (weight 1.0, no raw strength).
-    ``duplicates`` are the other present entries with the same content; ``history`` is oldest first.
+    ``duplicates`` are the other present entries with the same content; ``history`` is oldest first. ``module_facts``
+    and ``energy_ranks`` are those of :class:`LoraRecord`, ``None`` also where an older version made the entry.
     """
 
     row: LoraRow
@@ -488,6 +489,8 @@ class LoraDetail:
     summary: MetadataSummary
     history: tuple[HistoryEvent, ...]
     duplicates: tuple[str, ...]
+    module_facts: bytes | None = None
+    energy_ranks: EnergyRanks | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ FIELDS_SHARED_WITH_INSPECT = {
     "file_path", "lora_name", "filename", "size_bytes", "content_hash", "hashes", "architecture", "model_family",
     "base_model_code", "lora_type", "adapter_types", "rank", "alpha", "block_layout", "has_block_weights", "fallback",
     "fallback_reason", "block_count", "clip_contributor", "clip_tensor_count", "unmatched_tensor_count", "error",
-    "warnings", "blocks", "metadata", "ambiguous_architectures", "architecture_evidence", "variant",
+    "warnings", "blocks", "metadata", "ambiguous_architectures", "architecture_evidence", "variant", "energy_rank",
+    "parameters",
 }  # fmt: skip
 COAT, TORN, INK, ADA = "FLX-CLT-001", "FLX-CLT-002", "FLX-STL-001", "SDX-PPL-001"
 
@@ -155,7 +156,7 @@ def test_where_nothing_was_measured_there_is_nothing_to_export(client: httpx2.Cl
     assert (answer.status_code, answer.json()["code"], answer.json()["subject"]) == (404, "not_found", TORN)
 
 
-@pytest.mark.parametrize("path", ["", "/blocks", "/export"])
+@pytest.mark.parametrize("path", ["", "/blocks", "/modules", "/export"])
 @pytest.mark.parametrize("stable_id", ["FLX-CLT-999", "flx-clt-001 ", "<b>", "100%25"])
 def test_an_id_that_nobody_has_is_not_found(client: httpx2.Client, stable_id: str, path: str) -> None:
     answer = client.get(f"/api/lora/{stable_id}{path}")

@@ -10,7 +10,8 @@ from typing import Any, get_args
 
 import pytest
 
-from lora_weights_builder.api import schemas
+from lora_weights_builder.api import block_schemas, schemas
+from lora_weights_builder.api.base_schema import ApiModel
 from lora_weights_builder.api.server import openapi_document
 from lora_weights_builder.records import SortKey
 
@@ -34,6 +35,7 @@ def test_the_promised_addresses_are_all_there(document: dict[str, Any]) -> None:
         "GET /api/lora/catalog",
         "GET /api/lora/{stable_id}",
         "GET /api/lora/{stable_id}/blocks",
+        "GET /api/lora/{stable_id}/modules",
         "GET /api/lora/{stable_id}/export",
         "POST /api/lora/reindex_all",
         "POST /api/lora/reindex_one/{stable_id}",
@@ -91,13 +93,13 @@ def test_no_route_takes_a_path_of_the_file_system(document: dict[str, Any]) -> N
 
 def test_examples_fit_their_own_models() -> None:
     checked = 0
-    for model in vars(schemas).values():
-        if isinstance(model, type) and issubclass(model, schemas.ApiModel):
+    for model in (vars(schemas) | vars(block_schemas)).values():
+        if isinstance(model, type) and issubclass(model, ApiModel):
             extra = model.model_config.get("json_schema_extra")
             for example in extra["examples"] if isinstance(extra, dict) else []:  # type: ignore[union-attr]
                 model.model_validate(example)
                 checked += 1
-    assert checked >= 10
+    assert checked >= 12
 
 
 def test_sorting_offers_each_key_of_the_library_both_ways() -> None:

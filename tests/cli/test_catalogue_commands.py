@@ -56,6 +56,24 @@ class TestShow:
             assert shown[name] == inspected[name], name
         assert [event["kind"] for event in shown["history"]] == ["added"]
 
+    def test_modules_are_those_of_inspect(self, indexed: Lwb, folder: Path) -> None:
+        inspected = indexed("inspect", "--json", "--modules", folder / CHALK).json
+        shown = indexed("show", "SD1-STL-001", "--json", "--modules").json
+        assert shown["modules"] == inspected["modules"] != []
+        tables = [
+            indexed(*command, "--modules").out for command in (("inspect", folder / CHALK), ("show", "SD1-STL-001"))
+        ]
+        assert len({text[text.index("  block  module") :].partition("\n  path")[0].rstrip() for text in tables}) == 1
+
+    def test_an_entry_that_an_older_version_measured_says_how_to_learn_more(self, indexed: Lwb, tmp_path: Path) -> None:
+        with closing(sqlite3.connect(tmp_path / "lora_master.db")) as connection:
+            connection.execute("DELETE FROM lora_module_facts")
+            connection.execute("UPDATE lora SET rank_90 = NULL, rank_95 = NULL, rank_99 = NULL")
+            connection.commit()
+        assert "`lwb index --full` reads it again" in indexed("show", "SD1-STL-001").out
+        shown = indexed("show", "SD1-STL-001", "--json").json
+        assert (shown["energy_rank"], shown["parameters"], shown["blocks"][24]["modules"]) == (None, None, None)
+
     def test_the_chart_is_that_of_inspect(self, indexed: Lwb, folder: Path) -> None:
         inspected = indexed("inspect", folder / CHALK).out.splitlines()
         shown = indexed("show", "SD1-STL-001").out.splitlines()

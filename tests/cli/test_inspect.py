@@ -21,7 +21,8 @@ SHARED_FIELDS = {
     "file_path", "lora_name", "filename", "size_bytes", "content_hash", "hashes", "architecture", "model_family",
     "base_model_code", "lora_type", "adapter_types", "rank", "alpha", "block_layout", "has_block_weights", "fallback",
     "fallback_reason", "block_count", "clip_contributor", "clip_tensor_count", "unmatched_tensor_count", "error",
-    "warnings", "blocks", "metadata", "ambiguous_architectures", "architecture_evidence", "variant",
+    "warnings", "blocks", "metadata", "ambiguous_architectures", "architecture_evidence", "variant", "energy_rank",
+    "parameters",
 }  # fmt: skip
 
 
@@ -43,9 +44,40 @@ class TestJson:
     def test_blocks_come_in_the_layouts_order_and_absent_ones_are_marked(self, lwb: Lwb, folder: Path) -> None:
         blocks = lwb("inspect", "--json", folder / CHALK).json["blocks"]
         assert [block["block_index"] for block in blocks] == list(range(25))
-        assert set(blocks[0]) == {"block_index", "label", "group", "weight", "raw_strength", "present"}
+        assert set(blocks[0]) == {
+            "block_index", "label", "group", "weight", "raw_strength", "present", "rank", "alpha", "parameters",
+            "rms_change", "stable_rank", "energy_rank", "singular_values", "modules",
+        }  # fmt: skip
         assert (blocks[0]["label"], blocks[0]["weight"], blocks[0]["present"]) == ("IN00", 0.0, False)
         assert (blocks[24]["label"], blocks[24]["weight"], blocks[24]["present"]) == ("OUT11", 1.0, True)
+
+    def test_blocks_and_file_say_which_rank_would_do(self, lwb: Lwb, folder: Path) -> None:
+        record = lwb("inspect", "--json", folder / CHALK).json
+        assert record["energy_rank"] == {"90": 4, "95": 4, "99": 4}
+        assert record["parameters"] == sum(block["parameters"] for block in record["blocks"])
+        block = record["blocks"][24]
+        assert (block["rank"], block["alpha"], block["modules"], block["parameters"]) == (4, 2.0, 2, 8704)
+        assert block["energy_rank"]["99"] == 4
+        assert 1 <= block["stable_rank"] <= 8
+        assert block["singular_values"] == sorted(block["singular_values"], reverse=True)
+        assert "module_facts" not in record
+        assert "modules" not in record
+
+    def test_modules_are_listed_where_asked_for(self, lwb: Lwb, folder: Path) -> None:
+        record = lwb("inspect", "--json", "--modules", folder / CHALK).json
+        assert len(record["modules"]) == sum(block["modules"] for block in record["blocks"])
+        first = record["modules"][0]
+        assert (first["label"], first["part"], first["kind"], first["strength_kind"]) == (
+            "IN01",
+            "model",
+            "lora",
+            "delta",
+        )
+        assert (first["rank"], first["parameters"], len(first["singular_values"])) == (4, 4352, 4)
+
+    def test_headers_alone_give_no_numbers_of_modules(self, lwb: Lwb, folder: Path) -> None:
+        record = lwb("inspect", "--json", "--modules", "--headers-only", folder / CHALK).json
+        assert (record["energy_rank"], record["parameters"], record["modules"]) == (None, None, [])
 
     def test_partial_flux_files_get_the_layout_of_their_part(self, lwb: Lwb, folder: Path) -> None:
         single, encoder = lwb("inspect", "--json", folder / SINGLE_ONLY, folder / ENCODER_ONLY).json_lines
@@ -78,16 +110,17 @@ class TestTerminal:
     def test_the_chart_of_a_small_file_is_drawn_in_columns(self, lwb: Lwb, folder: Path) -> None:
         lines = lwb("inspect", folder / ENCODER_ONLY).out.splitlines()
         assert lines[0] == "clip_prompt_adherence.safetensors"
-        assert lines[-4:] == [
+        assert lines[-5:] == [
             "  CLIP ViT-L  12 of 12 blocks   ‖ΔW‖ 0.1285   strongest CL11",
             "  CL00 ▊        0.10  CL03 ██▊      0.35  CL06 ████▊    0.59  CL09 ██████▊  0.84",
             "  CL01 █▌       0.18  CL04 ███▍     0.43  CL07 █████▍   0.67  CL10 ███████▍ 0.92",
             "  CL02 ██▏      0.26  CL05 ████▏    0.51  CL08 ██████   0.75  CL11 ████████ 1.00",
+            "  trained at rank 1; rank 1 keeps 99 % of the change",
         ]
 
     def test_a_whole_flux_file_fits_a_terminal_of_80_columns(self, lwb: Lwb, folder: Path) -> None:
         lines = lwb("inspect", folder / COAT).out.splitlines()
-        chart = lines[next(number for number, line in enumerate(lines) if line.startswith("  Double blocks")) :]
+        chart = lines[next(number for number, line in enumerate(lines) if line.startswith("  Double blocks")) : -1]
         assert len(chart) == 17
         assert max(map(len, chart)) <= 80
 
@@ -99,6 +132,18 @@ class TestTerminal:
 
     def test_absent_blocks_are_no_zeros(self, lwb: Lwb, folder: Path) -> None:
         assert "  IN00  ·           -  IN04 " in lwb("inspect", folder / CHALK).out
+
+    def test_headers_alone_say_nothing_of_ranks(self, lwb: Lwb, folder: Path) -> None:
+        assert "trained at rank" not in lwb("inspect", "--headers-only", folder / CHALK).out
+
+    def test_modules_make_a_table_in_the_order_of_blocks(self, lwb: Lwb, folder: Path) -> None:
+        lines = lwb("inspect", "--modules", folder / CHALK).out.splitlines()
+        at = next(number for number, line in enumerate(lines) if line.startswith("  block  module"))
+        assert lines[at].split("  ")[-1].strip() == "95 % at rank"
+        table = [line.split() for line in lines[at + 1 :]]
+        assert [row[0] for row in table[:2] + table[-2:]] == ["IN01", "IN01", "OUT11", "OUT11"]
+        assert table[0][1:4] == ["down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k", "lora", "4"]
+        assert "  modules: none measured" in lwb("inspect", "--modules", "--headers-only", folder / CHALK).out
 
     def test_control_characters_in_metadata_are_escaped(self, lwb: Lwb, tmp_path: Path) -> None:
         path = tmp_path / "x.safetensors"

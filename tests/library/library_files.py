@@ -39,7 +39,7 @@ def ids_by_path(catalog: Catalog, root: Path | None = None) -> dict[str, str]:
 
 def dump(catalog: Catalog, *, without: tuple[str, ...] = ()) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table but the scans' own records, to compare two states of a catalogue."""
-    tables = ("root", "id_ledger", "lora", "lora_history", "inspection", "lora_block_weights")
+    tables = ("root", "id_ledger", "lora", "lora_history", "inspection", "lora_block_weights", "lora_module_facts")
     state = {}
     with catalog.database.reading() as connection:
         for table in tables:

@@ -1,6 +1,7 @@
 """A small inspector for tests that are about identity and storage, not about what a file holds.
 
-It reads real files with the real reader, so hashes and refusals are true; the strengths are the file's own first bytes.
+It reads real files with the real reader, so hashes and refusals are true; the strengths are the file's own first bytes,
+and its module facts are no more than bytes, as they are for the library.
 """
 
 from __future__ import annotations
@@ -59,7 +60,15 @@ def inspect(
         BlockStrength(b.index, b.label, b.group, round(raw[b.index] / largest, 6), raw[b.index], b.index != 1)
         for b in layout.blocks
     )
-    return replace(record, measured=True, has_block_weights=True, blocks=blocks)
+    ranks = (1, 2, int(digest[0], 16) + 3)
+    return replace(
+        record, measured=True, has_block_weights=True, blocks=blocks, module_facts=facts(digest), energy_ranks=ranks
+    )
+
+
+def facts(digest: str) -> bytes:
+    """The module facts of a file with this content hash; line ends and zeros are what a careless codec trips over."""
+    return b"\x00facts\n" + digest.encode() + b"\n\n\xff"
 
 
 def fatal(

@@ -20,12 +20,22 @@ ROW: Final[dict[str, Any]] = {
 }  # fmt: skip
 BLOCK: Final[dict[str, Any]] = {
     "block_index": 7, "label": "S07", "group": "single", "weight": 0.412345, "raw_strength": 1.234567, "present": True,
+    "rank": 16, "alpha": 16.0, "parameters": 491520, "rms_change": 0.0001797487, "stable_rank": 2.25,
+    "energy_rank": {"90": 6, "95": 9, "99": 15}, "singular_values": [0.823045, 0.5, 0.25], "modules": 2,
+}  # fmt: skip
+MODULE: Final[dict[str, Any]] = {
+    "part": "model", "module": "single_blocks_7_linear2", "canonical": "single_blocks.7.linear2", "block_index": 7,
+    "label": "S07", "kind": "lora", "strength_kind": "delta", "norm": 1.234567, "rms_change": 0.0001797487,
+    "rank": 16, "alpha": 16.0, "parameters": 294912, "stable_rank": 2.25,
+    "energy_rank": {"90": 6, "95": 9, "99": 15}, "singular_values": [0.823045, 0.5, 0.25], "complete": False,
+    "counted": True,
 }  # fmt: skip
 DETAIL: Final[dict[str, Any]] = {
     **ROW,
     "hashes": {"blake3": None, "sha256": None, "autov3": None},
     "ambiguous_architectures": [], "architecture_evidence": "tensors", "dialect": "kohya", "tensor_count": 114,
-    "unmatched_tensor_count": 0, "strength_kinds": ["delta"], "blocks": [BLOCK], "validation_warnings": [],
+    "unmatched_tensor_count": 0, "strength_kinds": ["delta"], "parameters": 18677760,
+    "energy_rank": {"90": 6, "95": 9, "99": 15}, "blocks": [BLOCK], "validation_warnings": [],
     "metadata": {"ss_network_dim": "16"},
     "summary": {
         "base_model": "flux1", "base_checkpoint": None, "title": "A coat", "author": None, "trigger_words": ["coat"],

@@ -6,11 +6,13 @@ Nothing here reads the catalogue or decides anything: the routers turn records i
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lora_weights_builder.api import examples
+from lora_weights_builder.api.base_schema import ApiModel, example
+from lora_weights_builder.api.block_schemas import Block, EnergyRank
 from lora_weights_builder.records import EntryState, ScanPhase
 
 DirectedSortKey = Literal[
@@ -18,18 +20,6 @@ DirectedSortKey = Literal[
     "rank", "-rank", "size", "-size", "modified", "-modified", "added", "-added", "strength", "-strength",
 ]  # fmt: skip
 JobPhase = Literal["idle", "stopped", "failed"] | ScanPhase
-
-
-def _example(value: dict[str, Any]) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": [value]})
-
-
-class ApiModel(BaseModel):
-    """Base of all answers: immutable, no stray fields, every field always present in the JSON."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", from_attributes=True, json_schema_serialization_defaults_required=True
-    )
 
 
 class FieldProblem(ApiModel):
@@ -42,7 +32,7 @@ class FieldProblem(ApiModel):
 class ErrorBody(ApiModel):
     """The one shape of every error this server answers with."""
 
-    model_config = _example(
+    model_config = example(
         {
             "detail": "No entry has the id 'FLX-CLT-999'. `GET /api/lora/search` lists the ids there are.",
             "code": "not_found",
@@ -60,7 +50,7 @@ class ErrorBody(ApiModel):
 class Health(ApiModel):
     """Whether the server works, and on how much."""
 
-    model_config = _example(
+    model_config = example(
         {
             "status": "ok", "version": "0.1.0", "database": "ok", "total_loras": 812, "with_blocks": 790,
             "missing": 3, "failed": 1, "duplicates": 12, "indexing": False,
@@ -81,7 +71,7 @@ class Health(ApiModel):
 class LoraRow(ApiModel):
     """One entry of the library as lists show it."""
 
-    model_config = _example(examples.ROW)
+    model_config = example(examples.ROW)
 
     id: int
     stable_id: str
@@ -140,7 +130,7 @@ class FacetValue(ApiModel):
 class SearchAnswer(ApiModel):
     """A page of the library."""
 
-    model_config = _example(
+    model_config = example(
         {
             "results": [examples.ROW], "count": 1, "total": 1, "total_is_exact": True, "limit": 50, "offset": 0,
             "next_cursor": None, "facets": {"base": [{"value": "FLX", "label": "FLUX", "count": 1}]},
@@ -155,32 +145,6 @@ class SearchAnswer(ApiModel):
     offset: int
     next_cursor: str | None = Field(description="Give it back as `cursor` for the next page; null on the last.")
     facets: dict[str, list[FacetValue]] | None = Field(description="Null unless asked for with `facets=1`.")
-
-
-class Block(ApiModel):
-    """One block of an entry, in the layout's order."""
-
-    model_config = _example(examples.BLOCK)
-
-    block_index: int = Field(description="Position in the layout.")
-    label: str | None
-    group: str | None
-    weight: float = Field(description="raw_strength / the file's largest, 0..1; neutral 1.0 in a fallback.")
-    raw_strength: float | None = Field(description="Frobenius norm of the block's change; null if unmeasured.")
-    present: bool = Field(description="False where the file holds nothing for this block.")
-
-
-class BlocksAnswer(ApiModel):
-    """The measured blocks of an entry, or the neutral fallback with its reason."""
-
-    stable_id: str
-    has_block_weights: bool
-    block_layout: str | None
-    block_count: int
-    fallback: bool
-    fallback_reason: str | None
-    blocks: list[Block]
-    validation_warnings: list[str]
 
 
 class FileHashes(ApiModel):
@@ -224,7 +188,7 @@ class HistoryEvent(ApiModel):
 class LoraDetail(LoraRow):
     """Everything known of one entry; shares its field names with `lwb inspect --json`."""
 
-    model_config = _example(examples.DETAIL)
+    model_config = example(examples.DETAIL)
 
     hashes: FileHashes
     ambiguous_architectures: list[str]
@@ -233,6 +197,8 @@ class LoraDetail(LoraRow):
     tensor_count: int
     unmatched_tensor_count: int
     strength_kinds: list[str]
+    parameters: int | None = Field(description="Numbers stored for the modules that count; null if unmeasured.")
+    energy_rank: EnergyRank | None = Field(description="Of the whole file; null where no singular values are known.")
     blocks: list[Block]
     validation_warnings: list[str]
     metadata: dict[str, str]
@@ -263,7 +229,7 @@ class LayoutBlock(ApiModel):
 class Layout(ApiModel):
     """An ordered list of blocks that one or more architectures share."""
 
-    model_config = _example(
+    model_config = example(
         {
             "id": "flux_double_19", "title": "Flux, double blocks only", "family": "flux", "kind": "double",
             "block_count": 19, "legacy": False, "part_of": "flux_unet_57", "encoders": [], "architectures": ["flux1"],
@@ -295,7 +261,7 @@ class LayoutsAnswer(ApiModel):
 class Architecture(ApiModel):
     """A model architecture that files are recognised as."""
 
-    model_config = _example(
+    model_config = example(
         {
             "id": "flux1", "name": "Flux.1", "family": "flux", "layout_id": "flux_unet_57",
             "layouts": ["flux_unet_57", "flux_double_19", "flux_transformer_38"], "base_code": "FLX", "block_count": 57,
@@ -374,7 +340,7 @@ class ScanCounts(ApiModel):
 class ReindexAnswer(ApiModel):
     """The outcome of `reindex_all`; `summary` and `scan` are null unless it ran to its end within the request."""
 
-    model_config = _example(
+    model_config = example(
         {
             "status": "success", "job_id": 3, "duration_sec": 4.2,
             "summary": {"total": 812, "with_blocks": 790, "no_blocks": 22, "with_stable_id": 812},
@@ -405,7 +371,7 @@ class ReindexOneAnswer(ApiModel):
 class IndexStatus(ApiModel):
     """The library's counts and the running job's progress; also the payload of each server-sent event."""
 
-    model_config = _example(examples.INDEX_STATUS)
+    model_config = example(examples.INDEX_STATUS)
 
     indexing: bool
     job_id: int | None = Field(description="The running job, or the last one of this server.")
@@ -435,7 +401,7 @@ class IndexStatus(ApiModel):
 class StopAnswer(ApiModel):
     """Whether there was something to stop."""
 
-    model_config = _example({"status": "stopping", "job_id": 3})
+    model_config = example({"status": "stopping", "job_id": 3})
 
     status: Literal["stopping", "not_running"]
     job_id: int | None

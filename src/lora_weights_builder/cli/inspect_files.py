@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lora_weights_builder.cli.console import message, print_json, stdout
-from lora_weights_builder.cli.options import DatabaseOption, JsonOption, settings_of
+from lora_weights_builder.cli.options import DatabaseOption, JsonOption, ModulesOption, settings_of
 from lora_weights_builder.records import FolderHint
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def inspect(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="LoRA files (.safetensors).")],
     json: JsonOption = False,
+    modules: ModulesOption = False,
     headers_only: Annotated[
         bool, typer.Option("--headers-only", help="Names and shapes only; no strengths.", show_default=False)
     ] = False,
@@ -43,11 +44,11 @@ def inspect(
         lora_name, hint = place_in_library(path, conventions)
         record = inspect_file(path, hint=hint, lora_name=lora_name, measure=not headers_only)
         if json:
-            print_json(as_json(record))
+            print_json(as_json(record, with_modules=modules))
         elif record.error is None:
             if number:
                 print()
-            print_lora(stdout(), record)
+            print_lora(stdout(), record, with_modules=modules)
         if record.error is not None:
             message(f"error: {record.error}")
             failed = True

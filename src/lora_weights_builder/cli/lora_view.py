@@ -9,8 +9,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from lora_weights_builder.cli import block_chart
+from lora_weights_builder.cli import block_chart, module_table
 from lora_weights_builder.cli.console import draws_unicode, human_size, shortened, shown
+from lora_weights_builder.inspector import facts_view
 from lora_weights_builder.library import paths
 from lora_weights_builder.records import LoraDetail, LoraRecord, MetadataSummary
 
@@ -31,9 +32,24 @@ _EVIDENCE: Final = {
 }
 
 
-def as_json(record: LoraRecord) -> dict[str, Any]:
-    """The record as the JSON answers have it: the fields of ``LoraRecord`` by name, paths as valid Unicode."""
+def as_json(record: LoraRecord, *, with_modules: bool = False) -> dict[str, Any]:
+    """The record as the JSON answers have it: the fields of ``LoraRecord`` by name, paths as valid Unicode.
+
+    In place of the packed module facts stand what they say of the file and of each block, and, if asked for, of each
+    module.
+    """
+    packed, record = record.module_facts, dataclasses.replace(record, module_facts=None)
     answer = dataclasses.asdict(record)
+    del answer["module_facts"], answer["energy_ranks"]
+    modules, problem = facts_view.read(packed)
+    if problem:
+        answer["warnings"] = [*answer["warnings"], problem]
+    answer |= facts_view.file_fields(modules, record.energy_ranks)
+    of_blocks = facts_view.block_fields(None if record.fallback else modules, len(record.blocks))
+    for block, fields in zip(answer["blocks"], of_blocks, strict=True):
+        block |= fields
+    if with_modules:
+        answer["modules"] = facts_view.module_fields(modules or (), layout_of(record.block_layout))
     for name in ("file_path", "filename", "lora_name"):
         answer[name] = paths.to_text(answer[name])
     return answer
@@ -47,13 +63,15 @@ def record_of(detail: LoraDetail) -> LoraRecord:
     return LoraRecord(
         **kept,
         measured=not detail.row.pending,
+        module_facts=detail.module_facts,
+        energy_ranks=detail.energy_ranks,
         blocks=detail.blocks,
         metadata=detail.metadata,
         summary=detail.summary,
     )
 
 
-def print_lora(console: Console, lora: LoraRecord, *, title: str | None = None) -> None:
+def print_lora(console: Console, lora: LoraRecord, *, title: str | None = None, with_modules: bool = False) -> None:
     """Everything a person asks of one LoRA, at most as wide as the terminal where it has a choice."""
     from rich.text import Text
 
@@ -64,6 +82,19 @@ def print_lora(console: Console, lora: LoraRecord, *, title: str | None = None) 
         glyphs = block_chart.UNICODE if draws_unicode(console) else block_chart.ASCII
         for line in block_chart.draw(lora.blocks, layout_of(lora.block_layout), width=console.width, glyphs=glyphs):
             console.print(line)
+    if lora.has_block_weights or lora.energy_ranks is not None:
+        console.print(f"  {_ranks(lora)}")
+    if with_modules:
+        modules, problem = facts_view.read(lora.module_facts)
+        for row in module_table.lines(modules, layout_of(lora.block_layout), problem):
+            console.print(row)
+
+
+def _ranks(lora: LoraRecord) -> str:
+    """The sentence below the chart: how much of the change a lower rank would keep."""
+    if lora.module_facts is None:
+        return "singular values: not measured by the version that read this file; `lwb index --full` reads it again"
+    return facts_view.rank_sentence(lora.rank, lora.energy_ranks)
 
 
 def layout_of(layout_id: str | None) -> Layout | None:

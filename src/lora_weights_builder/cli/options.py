@@ -25,6 +25,9 @@ DatabaseOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.", show_default=False)
 ]
+ModulesOption = Annotated[
+    bool, typer.Option("--modules", help="Also every module: its size, rank and singular values.", show_default=False)
+]
 
 
 def settings_of(

@@ -8,18 +8,19 @@ from typing import Annotated
 import typer
 
 from lora_weights_builder.cli.console import print_json, shown, stdout
-from lora_weights_builder.cli.options import DatabaseOption, JsonOption, open_catalog
+from lora_weights_builder.cli.options import DatabaseOption, JsonOption, ModulesOption, open_catalog
 from lora_weights_builder.errors import NotFound
 
 
 def show(
     context: typer.Context,
     stable_id: Annotated[str, typer.Argument(metavar="ID", help="Such as FLX-CLT-057.")],
+    modules: ModulesOption = False,
     json: JsonOption = False,
     database: DatabaseOption = None,
 ) -> None:
     """Show one entry: what it is, its blocks, and what happened to it."""
-    from lora_weights_builder.cli.lora_view import print_lora, record_of
+    from lora_weights_builder.cli.lora_view import as_json, print_lora, record_of
 
     with open_catalog(context, database, read_only=True) as catalog:
         detail = catalog.detail(stable_id)
@@ -27,19 +28,19 @@ def show(
         raise NotFound(f"No entry has the id {stable_id!r}; `lwb search` lists the ids there are.", subject=stable_id)
     row = detail.row
     if json:
+        shared = as_json(record_of(detail), with_modules=modules)
+        del shared["table_hash"]  # the catalogue keeps it to itself
         print_json(
             {
                 **dataclasses.asdict(row),
-                "blocks": [dataclasses.asdict(block) for block in detail.blocks],
-                "metadata": dict(detail.metadata),
-                "summary": dataclasses.asdict(detail.summary),
+                **shared,
                 "history": [dataclasses.asdict(event) for event in detail.history],
                 "duplicates": list(detail.duplicates),
             }
         )
         return
     console = stdout()
-    print_lora(console, record_of(detail), title=f"{row.stable_id}  {row.filename}")
+    print_lora(console, record_of(detail), title=f"{row.stable_id}  {row.filename}", with_modules=modules)
     for label, value in _catalogued(detail.duplicates, row.file_path, row.category_name, row.role, row.state):
         console.out(f"  {label:<14}{shown(value)}", highlight=False)
     for event in detail.history:

@@ -17,7 +17,15 @@ import sqlalchemy as sa
 
 from lora_weights_builder.errors import CatalogError, Conflict, NotFound, UsageError
 from lora_weights_builder.library import catalog_search, database, ledger, paths, rows
-from lora_weights_builder.library.database import Database, id_ledger, lora, lora_history, root, scan
+from lora_weights_builder.library.database import (
+    Database,
+    id_ledger,
+    lora,
+    lora_history,
+    lora_module_facts,
+    root,
+    scan,
+)
 from lora_weights_builder.library.locks import index_lease
 from lora_weights_builder.records import (
     CatalogSummary,
@@ -102,7 +110,7 @@ class Catalog:
         return None if row is None else rows.lora_row(row)
 
     def detail(self, stable_id: str) -> LoraDetail | None:
-        """Row, blocks, metadata, history, duplicates; ``None`` where there is none."""
+        """Row, blocks, module facts, metadata, history, duplicates; ``None`` where there is none."""
         with self.database.reading() as connection:
             row = _row(connection, stable_id)
             if row is None:
@@ -120,10 +128,20 @@ class Catalog:
             same = sa.select(lora.c.stable_id).where(
                 lora.c.content_hash == row["content_hash"], lora.c.state == "present", lora.c.id != row["id"]
             )
+            facts = connection.execute(
+                sa.select(lora_module_facts.c.facts).where(lora_module_facts.c.lora_id == row["id"])
+            ).scalar_one_or_none()
             twins = connection.execute(same.order_by(lora.c.id).limit(MAX_DUPLICATES_SHOWN)).scalars().all()
         metadata, summary = rows.metadata_of(row)
         return LoraDetail(
-            rows.lora_row(row), rows.blocks_of(row), metadata, summary, tuple(reversed(history)), tuple(twins)
+            rows.lora_row(row),
+            rows.blocks_of(row),
+            metadata,
+            summary,
+            tuple(reversed(history)),
+            tuple(twins),
+            module_facts=facts,
+            energy_ranks=rows.energy_ranks_of(row),
         )
 
     def summary(self) -> CatalogSummary:

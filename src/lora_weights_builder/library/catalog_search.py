@@ -51,8 +51,9 @@ _FACETS: Final[dict[str, sa.ColumnElement[Any]]] = {
     "adapter": lora.c.adapter_types,
     "role": lora.c.role,
 }
-# Not read for a list: they are long, and only the view of one entry shows them.
-_LISTED: Final = [column for column in lora.c if column.name not in ("metadata", "summary", "search_text")]
+# Not read for a list: they are long, or stand behind the long ones, and only the view of one entry shows them.
+_UNLISTED: Final = frozenset({"metadata", "summary", "search_text", *rows.ENERGY_COLUMNS})
+_LISTED: Final = [column for column in lora.c if column.name not in _UNLISTED]
 
 
 def search(connection: sa.Connection, query: SearchQuery) -> SearchPage:

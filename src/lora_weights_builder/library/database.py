@@ -21,7 +21,7 @@ from sqlalchemy.pool import QueuePool
 from lora_weights_builder.errors import CatalogError, ConfigError, NewerSchema
 from lora_weights_builder.library.locks import write_lock
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """Every schema version, oldest first; the last is what this program writes. Alembic's chain must say the same."""
 BUSY_TIMEOUT_S: Final = 30.0
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -130,6 +130,10 @@ lora = sa.Table(
     sa.Column("warnings", sa.Text, nullable=False),
     sa.Column("summary", sa.Text, nullable=False),
     sa.Column("metadata", sa.Text, nullable=False),
+    # Added by a migration, hence behind the long ones: a list that reads these walks their overflow pages first.
+    sa.Column("rank_90", sa.Integer),
+    sa.Column("rank_95", sa.Integer),
+    sa.Column("rank_99", sa.Integer),
     sa.CheckConstraint("state IN ('present', 'missing')", name="lora_state_known"),
     sa.CheckConstraint(
         "stale IN (0, 1) AND has_block_weights IN (0, 1) AND measured IN (0, 1) AND fallback IN (0, 1)"
@@ -169,6 +173,14 @@ STRENGTH_KEY: Final = "coalesce(strength, -1.0)"
 sa.Index("lora_by_layout", lora.c.state, sa.text(LAYOUT_KEY), lora.c.name_key)
 sa.Index("lora_by_rank", lora.c.state, sa.text(RANK_KEY))
 sa.Index("lora_by_strength", lora.c.state, sa.text(STRENGTH_KEY))
+
+# Of its own, because it is long and only the view of one entry reads it.
+lora_module_facts = sa.Table(
+    "lora_module_facts",
+    metadata,
+    sa.Column("lora_id", sa.Integer, sa.ForeignKey("lora.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("facts", sa.LargeBinary, nullable=False),  # as inspector.module_facts packs them
+)
 
 lora_history = sa.Table(
     "lora_history",

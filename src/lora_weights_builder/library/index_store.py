@@ -13,9 +13,17 @@ from typing import Any, Final, NamedTuple, TypeVar
 import sqlalchemy as sa
 
 from lora_weights_builder.library import rows
-from lora_weights_builder.library.database import id_ledger, inspection, lora, lora_history, root, scan
+from lora_weights_builder.library.database import (
+    id_ledger,
+    inspection,
+    lora,
+    lora_history,
+    lora_module_facts,
+    root,
+    scan,
+)
 from lora_weights_builder.library.id_assigner import parse_id
-from lora_weights_builder.library.inspections import Inspected
+from lora_weights_builder.library.inspections import FACTS, Inspected
 from lora_weights_builder.records import FileStamp, ScanSummary
 
 T = TypeVar("T")
@@ -175,7 +183,7 @@ def stage(connection: sa.Connection, results: Sequence[tuple[Inspected, FileStam
 
 
 def staged_columns(connection: sa.Connection, file_paths: Sequence[str]) -> dict[str, bytes]:
-    """The columns that inspections found, by path, as JSON."""
+    """What inspections found, by path, encoded as :class:`Inspected` carries it."""
     statement = sa.select(inspection.c.file_path, inspection.c.record).where(inspection.c.file_path.in_(file_paths))
     return dict(connection.execute(statement).all())
 
@@ -230,7 +238,9 @@ def add_entries(
         statement = sa.select(id_ledger.c.stable_id, id_ledger.c.seq).where(id_ledger.c.stable_id.in_(batch))
         numbers |= dict(connection.execute(statement).all())
     prepared = []
-    for stable_id, seq, place, columns in new:
+    facts: dict[int, bytes | None] = {}
+    for stable_id, seq, place, found in new:
+        columns, packed = _without_facts(found)
         prefix, number = parse_id(stable_id) or (stable_id, 0)
         row = {
             **columns,
@@ -244,7 +254,9 @@ def add_entries(
             "updated_at": at,
         }
         prepared.append(row | {"search_text": rows.search_text(row)})
+        facts[row["id"]] = packed
     connection.execute(lora.insert(), prepared)
+    _store_facts(connection, facts)
     add_history(
         connection, [_event(row["id"], at, "added", None, row["content_hash"], row["rel_path"]) for row in prepared]
     )
@@ -254,6 +266,7 @@ def update_entry(
     connection: sa.Connection, known: KnownRow, place: Place, columns: Mapping[str, Any], at: str, *, moved: bool
 ) -> None:
     """Bring an entry up to what its file is now: a move, a revision, or only new metadata."""
+    columns, facts = _without_facts(columns)
     before = connection.execute(
         sa.select(lora.c.revision, lora.c.architecture, lora.c.content_hash).where(lora.c.id == known.id)
     ).one()
@@ -271,6 +284,7 @@ def update_entry(
         values |= {"blake3": None, "sha256": None, "autov3": None}  # of the whole file, so metadata counts too
     values["search_text"] = rows.search_text(values | {"stable_id": known.stable_id})
     connection.execute(lora.update().where(lora.c.id == known.id).values(**values))
+    _store_facts(connection, {known.id: facts})
     events = []
     if known.file_path != place.path:
         events.append(_event(known.id, at, "moved", known.file_path, place.path))
@@ -292,12 +306,14 @@ def return_unchanged(connection: sa.Connection, back: Iterable[KnownRow], at: st
 
 def store_measurement(connection: sa.Connection, known: KnownRow, columns: Mapping[str, Any], at: str) -> None:
     """Fill in what the data pass found for an entry that had only its header read."""
-    columns = {**columns, "table_hash": columns["table_hash"] or known.table_hash}
+    columns, facts = _without_facts(columns)
+    columns["table_hash"] = columns["table_hash"] or known.table_hash
     filename = known.rel_path.rpartition("/")[2]
     row = {**columns, "stable_id": known.stable_id, "rel_path": known.rel_path, "filename": filename}
     connection.execute(
         lora.update().where(lora.c.id == known.id).values(**columns, search_text=rows.search_text(row), updated_at=at)
     )
+    _store_facts(connection, {known.id: facts})
     connection.execute(
         lora_history.update()
         .where(
@@ -307,6 +323,20 @@ def store_measurement(connection: sa.Connection, known: KnownRow, columns: Mappi
         )
         .values(after=columns["content_hash"])
     )
+
+
+def _without_facts(found: Mapping[str, Any]) -> tuple[dict[str, Any], bytes | None]:
+    """The columns of ``lora``, and what goes into the table beside it."""
+    return {name: value for name, value in found.items() if name != FACTS}, found[FACTS]
+
+
+def _store_facts(connection: sa.Connection, facts: Mapping[int, bytes | None]) -> None:
+    """Put these in the place of what was known of the entries' modules; ``None``: nothing is known any more."""
+    for batch in batches(facts):
+        connection.execute(lora_module_facts.delete().where(lora_module_facts.c.lora_id.in_(batch)))
+    known = [{"lora_id": seq, "facts": packed} for seq, packed in facts.items() if packed is not None]
+    if known:
+        connection.execute(lora_module_facts.insert(), known)
 
 
 # Every entry whose mark may have to change, with the mark it should have: the first entry of those with its content.

@@ -20,6 +20,9 @@ TRANSIENT: Final = frozenset(
 )
 """Error codes that say nothing about the content: an earlier row is kept, and the next scan tries again."""
 
+FACTS: Final = "module_facts"  # among the decoded columns, although a table of its own holds it
+_END_OF_JSON: Final = b"\n"  # compact JSON has none, so the bytes after the first are the facts as they are
+
 
 class Inspector(Protocol):
     """What inspects a file; must be importable by name, because workers are other processes."""
@@ -40,7 +43,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What came out: the few values that identity needs, and the row's columns as JSON."""
+    """What came out: the few values that identity needs; in ``columns`` all that is stored, see :func:`decode`."""
 
     path: str
     measured: bool
@@ -51,13 +54,15 @@ class Inspected:
     columns: bytes
 
     def decoded(self) -> dict[str, Any]:
-        """The columns of ``lora`` that come from the file."""
+        """What is stored of the file, see :func:`decode`."""
         return decode(self.columns)
 
 
 def decode(columns: bytes) -> dict[str, Any]:
-    """The columns that :class:`Inspected` carries."""
-    decoded: dict[str, Any] = orjson.loads(columns)
+    """The columns of ``lora`` that come from the file, and under :data:`FACTS` its packed module facts or ``None``."""
+    text, _, facts = columns.partition(_END_OF_JSON)
+    decoded: dict[str, Any] = orjson.loads(text)
+    decoded[FACTS] = facts or None
     return decoded
 
 
@@ -105,5 +110,5 @@ def _encode(task: Task, record: LoraRecord) -> Inspected:
         content_hash=record.content_hash,
         error=columns["error"],
         error_code=record.error_code,
-        columns=rows.dumps(columns).encode(),
+        columns=_END_OF_JSON.join((rows.dumps(columns).encode(), record.module_facts or b"")),
     )

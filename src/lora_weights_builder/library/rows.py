@@ -21,7 +21,9 @@ from lora_weights_builder.library import paths
 from lora_weights_builder.library.conventions import DEFAULT_ROLE
 from lora_weights_builder.library.id_assigner import UNKNOWN_CATEGORY
 from lora_weights_builder.records import (
+    ENERGY_SHARES,
     BlockStrength,
+    EnergyRanks,
     FileHashes,
     FileStamp,
     FolderHint,
@@ -33,6 +35,7 @@ from lora_weights_builder.records import (
 StoredRow = Mapping[Any, Any]
 """Columns of ``lora`` by name."""
 
+ENERGY_COLUMNS: Final = tuple(f"rank_{share}" for share in ENERGY_SHARES)
 WEIGHT_DECIMALS: Final = 6  # as the inspector rounds them
 MAX_METADATA_CHARACTERS: Final = 2_000_000  # of one file's values together; the rest is cut, with a mark
 _BAD_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
@@ -109,6 +112,7 @@ def columns(record: LoraRecord, hint: FolderHint) -> dict[str, Any]:
         "strength_max": max(numbers) if measured else None,
         "block_presence": "".join("01"[block.present] for block in record.blocks) if measured else None,
         "raw_strengths": dumps(numbers) if measured else None,
+        **dict(zip(ENERGY_COLUMNS, record.energy_ranks or (None,) * len(ENERGY_COLUMNS), strict=True)),
         "error": _clean(record.error),
         "error_code": record.error_code,
         "title": _clean(summary.title),
@@ -235,6 +239,12 @@ def blocks_of(row: StoredRow) -> tuple[BlockStrength, ...]:
         BlockStrength(b.index, b.label, b.group, weights[b.index], raw[b.index], presence[b.index] == "1")
         for b in layout.blocks
     )
+
+
+def energy_ranks_of(row: StoredRow) -> EnergyRanks | None:
+    """The ranks that keep each share of the file's change, ``None`` where none is known."""
+    at_90, at_95, at_99 = (row[name] for name in ENERGY_COLUMNS)
+    return None if at_90 is None else (at_90, at_95, at_99)
 
 
 def metadata_of(row: StoredRow) -> tuple[dict[str, str], MetadataSummary]:

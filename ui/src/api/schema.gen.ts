@@ -264,6 +264,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/lora/{stable_id}/modules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Modules
+         * @description What is known of each module of one entry: size, rank, singular values. `measured` false: of none.
+         */
+        get: operations["get_modules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/model-families": {
         parameters: {
             query?: never;
@@ -361,34 +381,87 @@ export interface components {
          * Block
          * @description One block of an entry, in the layout's order.
          * @example {
+         *       "alpha": 16,
          *       "block_index": 7,
+         *       "energy_rank": {
+         *         "90": 6,
+         *         "95": 9,
+         *         "99": 15
+         *       },
          *       "group": "single",
          *       "label": "S07",
+         *       "modules": 2,
+         *       "parameters": 491520,
          *       "present": true,
+         *       "rank": 16,
          *       "raw_strength": 1.234567,
+         *       "rms_change": 0.0001797487,
+         *       "singular_values": [
+         *         0.823045,
+         *         0.5,
+         *         0.25
+         *       ],
+         *       "stable_rank": 2.25,
          *       "weight": 0.412345
          *     }
          */
         Block: {
             /**
+             * Alpha
+             * @description The most common alpha of the block's modules.
+             */
+            alpha: number | null;
+            /**
              * Block Index
              * @description Position in the layout.
              */
             block_index: number;
+            /** @description Null where no singular values are known. */
+            energy_rank: components["schemas"]["EnergyRank"] | null;
             /** Group */
             group: string | null;
             /** Label */
             label: string | null;
+            /**
+             * Modules
+             * @description Modules of the block that count into its strength; null where the file was not measured, or by a version that did not ask.
+             */
+            modules: number | null;
+            /**
+             * Parameters
+             * @description Numbers stored for the block; null where the file was not measured, or by a version that did not ask.
+             */
+            parameters: number | null;
             /**
              * Present
              * @description False where the file holds nothing for this block.
              */
             present: boolean;
             /**
+             * Rank
+             * @description The most common rank of the block's modules.
+             */
+            rank: number | null;
+            /**
              * Raw Strength
              * @description Frobenius norm of the block's change; null if unmeasured.
              */
             raw_strength: number | null;
+            /**
+             * Rms Change
+             * @description Change of a typical single weight: raw_strength / sqrt(elements).
+             */
+            rms_change: number | null;
+            /**
+             * Singular Values
+             * @description The largest 16 of the block's modules put side by side, largest first; null where the file was not measured, or by a version that did not ask.
+             */
+            singular_values: number[] | null;
+            /**
+             * Stable Rank
+             * @description Squared Frobenius norm / the largest singular value squared.
+             */
+            stable_rank: number | null;
             /**
              * Weight
              * @description raw_strength / the file's largest, 0..1; neutral 1.0 in a fallback.
@@ -416,6 +489,26 @@ export interface components {
             stable_id: string;
             /** Validation Warnings */
             validation_warnings: string[];
+        };
+        /**
+         * EnergyRank
+         * @description The smallest rank to which every module can be cut so that so many percent of the squared change stay.
+         * @example {
+         *       "90": 6,
+         *       "95": 9,
+         *       "99": 15
+         *     }
+         */
+        EnergyRank: {
+            /** 90 */
+            90: number | null;
+            /** 95 */
+            95: number | null;
+            /**
+             * 99
+             * @description Null where the singular values known do not reach so far.
+             */
+            99: number | null;
         };
         /**
          * ErrorBody
@@ -798,11 +891,27 @@ export interface components {
          *       "block_layout": "flux_transformer_38",
          *       "blocks": [
          *         {
+         *           "alpha": 16,
          *           "block_index": 7,
+         *           "energy_rank": {
+         *             "90": 6,
+         *             "95": 9,
+         *             "99": 15
+         *           },
          *           "group": "single",
          *           "label": "S07",
+         *           "modules": 2,
+         *           "parameters": 491520,
          *           "present": true,
+         *           "rank": 16,
          *           "raw_strength": 1.234567,
+         *           "rms_change": 0.0001797487,
+         *           "singular_values": [
+         *             0.823045,
+         *             0.5,
+         *             0.25
+         *           ],
+         *           "stable_rank": 2.25,
          *           "weight": 0.412345
          *         }
          *       ],
@@ -814,6 +923,11 @@ export interface components {
          *       "created_at": "2026-05-05T08:00:00Z",
          *       "dialect": "kohya",
          *       "duplicates": [],
+         *       "energy_rank": {
+         *         "90": 6,
+         *         "95": 9,
+         *         "99": 15
+         *       },
          *       "fallback": false,
          *       "file_path": "/loras/FLUX/08 - Clothing/coat.safetensors",
          *       "filename": "coat.safetensors",
@@ -833,6 +947,7 @@ export interface components {
          *         "ss_network_dim": "16"
          *       },
          *       "model_family": "flux",
+         *       "parameters": 18677760,
          *       "pending": false,
          *       "rank": 16,
          *       "rel_path": "FLUX/08 - Clothing/coat.safetensors",
@@ -931,6 +1046,8 @@ export interface components {
              * @description Stable ids of the other entries with the same content.
              */
             duplicates: string[];
+            /** @description Of the whole file; null where no singular values are known. */
+            energy_rank: components["schemas"]["EnergyRank"] | null;
             /** Error */
             error: string | null;
             /** Error Code */
@@ -968,6 +1085,11 @@ export interface components {
             };
             /** Model Family */
             model_family: string | null;
+            /**
+             * Parameters
+             * @description Numbers stored for the modules that count; null if unmeasured.
+             */
+            parameters: number | null;
             /**
              * Pending
              * @description Listed, but its weights have not been read yet.
@@ -1307,6 +1429,126 @@ export interface components {
             requires_layout: boolean;
             /** Support Level */
             support_level: string;
+        };
+        /**
+         * Module
+         * @description One module that a file changes.
+         * @example {
+         *       "alpha": 16,
+         *       "block_index": 7,
+         *       "canonical": "single_blocks.7.linear2",
+         *       "complete": false,
+         *       "counted": true,
+         *       "energy_rank": {
+         *         "90": 6,
+         *         "95": 9,
+         *         "99": 15
+         *       },
+         *       "kind": "lora",
+         *       "label": "S07",
+         *       "module": "single_blocks_7_linear2",
+         *       "norm": 1.234567,
+         *       "parameters": 294912,
+         *       "part": "model",
+         *       "rank": 16,
+         *       "rms_change": 0.0001797487,
+         *       "singular_values": [
+         *         0.823045,
+         *         0.5,
+         *         0.25
+         *       ],
+         *       "stable_rank": 2.25,
+         *       "strength_kind": "delta"
+         *     }
+         */
+        Module: {
+            /** Alpha */
+            alpha: number | null;
+            /**
+             * Block Index
+             * @description Position in the layout; null outside blocks.
+             */
+            block_index: number | null;
+            /**
+             * Canonical
+             * @description The weight in the architecture's own spelling; `#k` for a slice of its rows.
+             */
+            canonical: string;
+            /**
+             * Complete
+             * @description Whether `singular_values` are all that are not zero.
+             */
+            complete: boolean;
+            /**
+             * Counted
+             * @description False where its block's sum leaves it out: spelled twice, or of another kind.
+             */
+            counted: boolean;
+            energy_rank: components["schemas"]["EnergyRank"] | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "lora" | "locon" | "loha" | "lokr" | "dora" | "oft" | "boft" | "glora" | "ia3" | "full" | "norm";
+            /** Label */
+            label: string | null;
+            /**
+             * Module
+             * @description Its name in the file, without prefix and role, every dot an underscore.
+             */
+            module: string;
+            /**
+             * Norm
+             * @description Frobenius norm of its change; null if it could not be measured.
+             */
+            norm: number | null;
+            /**
+             * Parameters
+             * @description Numbers stored for it.
+             */
+            parameters: number;
+            /**
+             * Part
+             * @description `model`, `model_2` (a second expert), or a text encoder: `te`, `te1` ...
+             */
+            part: string;
+            /** Rank */
+            rank: number | null;
+            /** Rms Change */
+            rms_change: number | null;
+            /**
+             * Singular Values
+             * @description Of its change, largest first.
+             */
+            singular_values: number[];
+            /** Stable Rank */
+            stable_rank: number | null;
+            /**
+             * Strength Kind
+             * @enum {string}
+             */
+            strength_kind: "delta" | "direction" | "rotation" | "partial" | "scale";
+        };
+        /**
+         * ModulesAnswer
+         * @description The modules of an entry, or of one of its blocks.
+         */
+        ModulesAnswer: {
+            /** Block Layout */
+            block_layout: string | null;
+            /** Count */
+            count: number;
+            /**
+             * Measured
+             * @description False where nothing is known of the file's modules, as of unreadable files.
+             */
+            measured: boolean;
+            /** Modules */
+            modules: components["schemas"]["Module"][];
+            /** Stable Id */
+            stable_id: string;
+            /** Validation Warnings */
+            validation_warnings: string[];
         };
         /**
          * ReindexAnswer
@@ -2117,6 +2359,43 @@ export interface operations {
                 };
                 content: {
                     "text/csv": string;
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_modules: {
+        parameters: {
+            query?: {
+                /** @description Only the modules of this block, by its position in the layout. */
+                block_index?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description An entry's stable id. */
+                stable_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModulesAnswer"];
                 };
             };
             400: components["responses"]["Error400"];

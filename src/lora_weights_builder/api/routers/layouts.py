@@ -14,6 +14,7 @@ import blake3
 from fastapi import APIRouter, Path, Request, Response
 
 from lora_weights_builder.api import schemas
+from lora_weights_builder.api.base_schema import ApiModel
 from lora_weights_builder.errors import NotFound
 from lora_weights_builder.inspector import block_layouts
 from lora_weights_builder.inspector.block_layouts import registry
@@ -59,7 +60,7 @@ class _Tagged:
     etag: str
 
 
-def _tagged(answer: schemas.ApiModel) -> _Tagged:
+def _tagged(answer: ApiModel) -> _Tagged:
     body = answer.model_dump_json().encode()
     return _Tagged(body, f'"{blake3.blake3(body).hexdigest(16)}"')
 

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from lora_weights_builder.api.answers import blocks_answer, lora_detail, search_json
+from lora_weights_builder.api.answers import blocks_answer, lora_detail, modules_json, search_json
+from lora_weights_builder.api.block_schemas import BlocksAnswer, ModulesAnswer
 from lora_weights_builder.api.deps import CatalogDep
-from lora_weights_builder.api.schemas import BlocksAnswer, DirectedSortKey, LoraDetail, SearchAnswer
+from lora_weights_builder.api.schemas import DirectedSortKey, LoraDetail, SearchAnswer
 from lora_weights_builder.errors import NotFound
 from lora_weights_builder.inspector.block_layouts import registry
 from lora_weights_builder.library.catalog import Catalog
@@ -21,6 +22,9 @@ router = APIRouter(prefix="/api/lora", tags=["library"])
 
 NO_NUL = r"^[^\x00]*$"  # no text of the library holds one, and PostgreSQL refuses it
 StableId = Annotated[str, Path(max_length=128, description="An entry's stable id.", examples=["FLX-CLT-057"])]
+BlockIndex = Annotated[
+    int | None, Query(ge=0, le=100_000, description="Only the modules of this block, by its position in the layout.")
+]
 Text = Annotated[str, Field(max_length=200, pattern=NO_NUL)]
 Flag = Literal["", "ALL", "0", "1", "true", "false"]
 _FLAGS: dict[Flag, bool | None] = {"": None, "ALL": None, "0": False, "false": False, "1": True, "true": True}
@@ -93,6 +97,12 @@ def get_lora(stable_id: StableId, catalog: CatalogDep) -> LoraDetail:
 def get_blocks(stable_id: StableId, catalog: CatalogDep) -> BlocksAnswer:
     """The measured blocks of one entry, or the neutral fallback with its reason."""
     return blocks_answer(find(catalog, stable_id))
+
+
+@router.get("/{stable_id}/modules", response_model=ModulesAnswer)
+def get_modules(stable_id: StableId, catalog: CatalogDep, block_index: BlockIndex = None) -> Response:
+    """What is known of each module of one entry: size, rank, singular values. `measured` false: of none."""
+    return Response(modules_json(find(catalog, stable_id), block_index), media_type="application/json")
 
 
 @router.get(
