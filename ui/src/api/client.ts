@@ -7,6 +7,7 @@ export type LoraRow = Schemas["LoraRow"];
 export type LoraDetail = Schemas["LoraDetail"];
 export type BlocksAnswer = Schemas["BlocksAnswer"];
 export type Block = Schemas["Block"];
+export type EnergyRank = Schemas["EnergyRank"];
 export type Layout = Schemas["Layout"];
 export type LayoutGroup = Schemas["LayoutGroup"];
 export type SearchAnswer = Schemas["SearchAnswer"];

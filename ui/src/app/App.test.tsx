@@ -124,11 +124,20 @@ describe("an entry", () => {
     expect(await axeViolations(container)).toEqual([]);
   });
 
+  it("says among its facts which rank would do", async () => {
+    open("/lora/IMG-CLT-001");
+    const sentence = "Trained at rank 16; rank 6 keeps 90 % of the change, 9 keeps 95 %, 15 keeps 99 %.";
+    expect((await screen.findByText(sentence)).closest("dl")).toBeTruthy();
+  });
+
   it("reads as a table", async () => {
     const { container } = open("/lora/IMG-CLT-001");
     await userEvent.click(await screen.findByRole("button", { name: "Read as a table" }));
     expect(container.querySelectorAll("[data-block-row]")).toHaveLength(5);
-    expect(within(screen.getByRole("table")).getByText("not in this file")).toBeTruthy();
+    const table = within(screen.getByRole("table"));
+    expect(table.getByText("not in this file")).toBeTruthy();
+    expect(table.getByRole("columnheader", { name: "Stable rank" })).toBeTruthy();
+    expect(table.getAllByText("2.25")).toHaveLength(4);
   });
 
   it("gives the reason of a fallback and calls nothing measured", async () => {

@@ -5,6 +5,7 @@ import {
   formatAgo,
   formatBytes,
   formatDuration,
+  formatSmall,
   formatStrength,
   withoutPath,
 } from "./format";
@@ -18,6 +19,14 @@ describe("formatBytes", () => {
     [999_600_000, "1.00 GB"],
     [228_000_000_000, "228 GB"],
   ])("shows %d as %s", (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+});
+
+describe("formatSmall", () => {
+  it.each([
+    [0, "0"],
+    [0.0001797487, "1.80e-4"],
+    [0.0234567, "0.0235"],
+  ])("shows %d as %s", (value, text) => expect(formatSmall(value)).toBe(text));
 });
 
 describe("formatStrength", () => {

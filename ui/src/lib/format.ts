@@ -38,6 +38,11 @@ export function formatStrength(value: number): string {
   return String(Number.parseFloat(value.toPrecision(4)));
 }
 
+/** A change of a single weight, mostly far below 1: three significant figures, "1.80e-4". */
+export function formatSmall(value: number): string {
+  return value === 0 ? "0" : value >= 0.01 ? value.toPrecision(3) : value.toExponential(2);
+}
+
 /** Seconds as "41 s", "2 min 05 s", "3 h 12 min". */
 export function formatDuration(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;

@@ -20,9 +20,9 @@ describe("BlockChart", () => {
   it("draws one bar a block, each named for screen readers", () => {
     const { bars } = draw();
     expect(bars).toHaveLength(5);
-    expect(screen.getByRole("img", { name: "U01, upper blocks 2 of 2: weight 1.000, raw strength 2" })).toBe(
-      bars[1],
-    );
+    const name =
+      "U01, upper blocks 2 of 2: weight 1.000, raw strength 2, rank 16, RMS change 4.00e-4, stable rank 2.25, rank for 95 % 9";
+    expect(screen.getByRole("img", { name })).toBe(bars[1]);
   });
 
   it("shows the strongest block until another is pointed at", () => {
@@ -30,7 +30,9 @@ describe("BlockChart", () => {
     const readout = container.querySelector("figure > p");
     expect(readout?.textContent).toContain("strongest");
     if (bars[0]) fireEvent.pointerEnter(bars[0]);
-    expect(readout?.textContent).toMatch(/U00.*weight 0\.500.*raw 1/);
+    expect(readout?.textContent).toMatch(
+      /U00.*weight 0\.500.*raw 1rank 16RMS change 2\.00e-4stable rank 2\.25rank for 95 % 9$/,
+    );
   });
 
   it("is one stop for the Tab key; arrows, Home and End move inside", async () => {

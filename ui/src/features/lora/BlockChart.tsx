@@ -102,6 +102,11 @@ function Readout({ bar, model }: { bar: Bar | null; model: ChartModel }) {
               <span>
                 raw <em>{formatStrength(subject.rawStrength ?? 0)}</em>
               </span>
+              {subject.numbers.map(({ name, text }) => (
+                <span key={name}>
+                  {name} <em>{text}</em>
+                </span>
+              ))}
             </>
           )}
         </>

@@ -10,6 +10,7 @@ const STATE: Record<BarKind, string> = {
 };
 
 export function BlockTable({ model, title }: { model: ChartModel; title: string }) {
+  const names = [...new Set(model.bars.flatMap(({ numbers }) => numbers.map(({ name }) => name)))];
   return (
     <div className={css.tableFrame} tabIndex={0} role="group" aria-label={title}>
       <table className={css.table}>
@@ -24,6 +25,11 @@ export function BlockTable({ model, title }: { model: ChartModel; title: string 
             <th scope="col" className={css.number}>
               Raw strength
             </th>
+            {names.map((name) => (
+              <th key={name} scope="col" className={css.number}>
+                {name.charAt(0).toUpperCase() + name.slice(1)}
+              </th>
+            ))}
             <th scope="col">State</th>
           </tr>
         </thead>
@@ -36,6 +42,11 @@ export function BlockTable({ model, title }: { model: ChartModel; title: string 
               <td className={css.number}>
                 {bar.rawStrength === null || bar.kind === "absent" ? "–" : formatStrength(bar.rawStrength)}
               </td>
+              {names.map((name) => (
+                <td key={name} className={css.number}>
+                  {bar.numbers.find((number) => number.name === name)?.text ?? "–"}
+                </td>
+              ))}
               <td className={bar.kind === "measured" ? "faint" : undefined}>{STATE[bar.kind]}</td>
             </tr>
           ))}

@@ -5,6 +5,7 @@ import { useRegistry } from "@/api/registry";
 import { Copy } from "@/components/ui";
 import { countOf, formatBytes, formatMoment, formatStrength, spaced } from "@/lib/format";
 import css from "./lora.module.css";
+import { describeRanks } from "./ranks";
 
 const EVIDENCE: Record<string, string> = {
   tensors: "told by the tensors",
@@ -28,6 +29,7 @@ function Fact({ name, children, detail }: { name: string; children: ReactNode; d
 }
 
 export function Facts({ entry }: { entry: LoraDetail }) {
+  const ranks = describeRanks(entry);
   return (
     <dl className={css.facts}>
       <Fact name="Base" detail={entry.base_model_code}>
@@ -71,6 +73,12 @@ export function Facts({ entry }: { entry: LoraDetail }) {
           </Copy>
         )}
       </Fact>
+      {ranks !== null && (
+        <div className={css.factLine}>
+          <dt>Rank needed</dt>
+          <dd>{ranks}</dd>
+        </div>
+      )}
     </dl>
   );
 }

@@ -45,8 +45,20 @@ describe("describeBar", () => {
     if (found === undefined) throw new Error(`no bar ${index}`);
     return found;
   };
-  it("says weight and raw strength of a measured block", () => {
-    expect(describeBar(bar(0))).toBe("U00, upper blocks 1 of 2: weight 0.500, raw strength 1");
+  it("says strength and numbers of a measured block", () => {
+    expect(describeBar(bar(0))).toBe(
+      "U00, upper blocks 1 of 2: weight 0.500, raw strength 1, rank 16, RMS change 2.00e-4, stable rank 2.25, rank for 95 % 9",
+    );
+  });
+  it("says no number that is not known", () => {
+    const [first] = blocks.map((block) => ({
+      ...block,
+      stable_rank: null,
+      energy_rank: null,
+      rms_change: null,
+    }));
+    const known = chartModel(TWO_STACKS, first ? [first] : [], false).bars[0];
+    expect(known?.numbers).toEqual([{ name: "rank", text: "16" }]);
   });
   it("says that the file has nothing for a block", () => {
     expect(describeBar(bar(3))).toBe("L01, lower blocks 2 of 3: not in this file");

@@ -1,9 +1,15 @@
 /** What the block chart draws, worked out from the API's layout and blocks. Pure: no colours, no React. */
 import type { Block, Layout, LayoutGroup } from "@/api/client";
-import { formatStrength, formatWeight } from "@/lib/format";
+import { formatSmall, formatStrength, formatWeight } from "@/lib/format";
 
 /** Measured; nothing in the file for this block; or a neutral stand-in for what could not be measured. */
 export type BarKind = "measured" | "absent" | "unmeasured";
+
+/** A number of a block, with the name it is shown under. */
+export interface BlockNumber {
+  name: string;
+  text: string;
+}
 
 export interface Bar {
   index: number;
@@ -11,6 +17,8 @@ export interface Bar {
   kind: BarKind;
   weight: number;
   rawStrength: number | null;
+  /** Rank, size and spectrum of its modules; empty where they were not measured. */
+  numbers: readonly BlockNumber[];
   group: LayoutGroup;
   /** Place within its group, from 0. */
   groupIndex: number;
@@ -47,6 +55,7 @@ export function chartModel(layout: Layout, blocks: readonly Block[], fallback: b
         kind,
         weight: block?.weight ?? 0,
         rawStrength: block?.raw_strength ?? null,
+        numbers: block === undefined || kind !== "measured" ? [] : numbersOf(block),
         group,
         groupIndex: place.group_index,
       },
@@ -66,12 +75,26 @@ export function chartModel(layout: Layout, blocks: readonly Block[], fallback: b
   };
 }
 
+/** What is known of a block beyond its strength, in the order it is shown. */
+function numbersOf(block: Block): BlockNumber[] {
+  const numbers: [name: string, value: number | null | undefined, text: (value: number) => string][] = [
+    ["rank", block.rank, String],
+    ["RMS change", block.rms_change, formatSmall],
+    ["stable rank", block.stable_rank, (value) => value.toFixed(2)],
+    ["rank for 95 %", block.energy_rank?.["95"], String],
+  ];
+  return numbers.flatMap(([name, value, text]) =>
+    value === null || value === undefined ? [] : [{ name, text: text(value) }],
+  );
+}
+
 /** One bar in words, for the readout and for screen readers. */
 export function describeBar(bar: Bar): string {
   const place = `${bar.label}, ${bar.group.title.toLowerCase()} ${bar.groupIndex + 1} of ${bar.group.count}`;
   if (bar.kind === "absent") return `${place}: not in this file`;
   if (bar.kind === "unmeasured") return `${place}: not measured, stands at ${formatWeight(bar.weight)}`;
-  return `${place}: weight ${formatWeight(bar.weight)}, raw strength ${formatStrength(bar.rawStrength ?? 0)}`;
+  const numbers = bar.numbers.map(({ name, text }) => `, ${name} ${text}`).join("");
+  return `${place}: weight ${formatWeight(bar.weight)}, raw strength ${formatStrength(bar.rawStrength ?? 0)}${numbers}`;
 }
 
 /** Round steps (1, 2, 5 times a power of ten) from 0 up to `max`, about `wanted` of them. */
