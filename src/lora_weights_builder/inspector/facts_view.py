@@ -16,7 +16,8 @@ from lora_weights_builder.inspector.block_layouts import Layout
 from lora_weights_builder.records import ENERGY_SHARES, BlockFacts, EnergyRanks, ModuleFacts
 
 BLOCK_VALUES: Final = 16  # singular values that a block lists
-_DIGITS: Final = 7  # significant ones, for the facts are kept as float32
+_DIGITS: Final = 7  # significant ones, of what is kept as float32
+_VALUE_DIGITS: Final = 5  # of singular values, which are kept less exactly
 
 BLOCK_NAMES: Final = (
     "rank",
@@ -138,10 +139,11 @@ def rank_sentence(rank: int | None, ranks: EnergyRanks | None) -> str:
     return f"{trained}; {', '.join(parts)}"
 
 
-def _number(value: float | None) -> float | None:
-    """At most :data:`_DIGITS` significant digits; null where JSON has no word for it."""
-    return float(f"{value:.{_DIGITS}g}") if value is not None and math.isfinite(value) else None
+def _number(value: float | None, digits: int = _DIGITS) -> float | None:
+    """At most so many significant digits; null where JSON has no word for it."""
+    return float(f"{value:.{digits}g}") if value is not None and math.isfinite(value) else None
 
 
 def _numbers(values: Sequence[float]) -> list[float]:
-    return [number for number in map(_number, values) if number is not None]
+    rounded = (_number(value, _VALUE_DIGITS) for value in values)
+    return [number for number in rounded if number is not None]
