@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lora_weights_builder.inspector.delta_inspector import inspect
+from lora_weights_builder.inspector.module_facts import block_facts, unpack
 from lora_weights_builder.records import FolderHint, LoraRecord
 from tests.inspector.lora_files import write
 
@@ -209,3 +210,63 @@ def test_records_cross_process_boundaries(tmp_path: Path) -> None:
     record = inspect(flux_files(tmp_path)["kohya"])
     again: LoraRecord = pickle.loads(pickle.dumps(record))
     assert again == record
+
+
+def test_the_facts_of_every_module_are_kept_with_their_place(tmp_path: Path) -> None:
+    up, down = factors(1, WIDTH, WIDTH, 8)
+    te_up, te_down = factors(2, 768, 768, 4)
+    tensors = kohya("lora_unet_double_blocks_0_img_attn_proj", up, down, alpha=4.0)
+    tensors |= kohya("lora_te1_text_model_encoder_layers_4_self_attn_q_proj", te_up, te_down)
+    tensors |= {
+        "transformer.transformer_blocks.0.attn.to_out.0.lora_A.weight": down,
+        "transformer.transformer_blocks.0.attn.to_out.0.lora_B.weight": up,
+        "lora_unet_final_layer_linear.diff_b": np.full(64, 0.5),
+    }
+    record = inspect(write(tmp_path / "a.safetensors", tensors))
+    assert record.module_facts is not None
+    block, encoder, again, bias = unpack(record.module_facts)
+
+    assert (block.part, block.block_index, block.rank, block.alpha, block.counted) == ("model", 0, 8, 4.0, True)
+    assert (block.parameters, block.elements) == (2 * 8 * WIDTH, WIDTH**2)
+    assert block.norm == pytest.approx(np.linalg.norm(up @ down) / 2, rel=1e-6)
+    assert block.singular_values == pytest.approx(np.linalg.svd(up @ down, compute_uv=False)[:8] / 2, rel=1e-4)
+    assert block.complete
+    assert (encoder.part, encoder.block_index, encoder.rank, encoder.counted) == ("te1", None, 4, True)
+    assert (again.block_index, again.canonical, again.counted) == (0, block.canonical, False)
+    assert (bias.block_index, bias.parameters, bias.elements, bias.singular_values) == (None, 64, 64, (4.0,))
+    assert block_facts(unpack(record.module_facts), record.block_count)[0].norm == pytest.approx(
+        record.blocks[0].raw_strength, rel=1e-6
+    )
+
+
+def test_a_rank_that_would_do_is_told(tmp_path: Path) -> None:
+    """Trained at rank 32, but only six directions matter."""
+    rng = np.random.default_rng(5)
+    sizes = np.array([10, 9, 8, 7, 6, 5] + [0.05] * 26)
+    tensors: dict[str, Array] = {}
+    for i in range(3):
+        left = np.linalg.qr(rng.standard_normal((WIDTH, 32)))[0]
+        right = np.linalg.qr(rng.standard_normal((WIDTH, 32)))[0]
+        tensors |= kohya(f"lora_unet_double_blocks_{i}_img_attn_proj", left * sizes, right.T)
+    record = inspect(write(tmp_path / "a.safetensors", tensors, "F16"))
+    assert (record.rank, record.energy_ranks) == (32, (5, 6, 6))
+
+
+def test_rotations_are_kept_without_values(tmp_path: Path) -> None:
+    blocks = np.random.default_rng(1).standard_normal((12, 256, 256)) * 1e-3
+    record = inspect(
+        write(tmp_path / "oft.safetensors", {"lora_unet_double_blocks_0_img_attn_proj.oft_blocks": blocks})
+    )
+    assert record.module_facts is not None
+    (module,) = unpack(record.module_facts)
+    assert (module.strength_kind, module.singular_values, module.complete) == ("rotation", (), False)
+    assert record.energy_ranks == (None, None, None)
+
+
+def test_a_file_with_bad_numbers_or_an_unread_one_keeps_no_facts(tmp_path: Path) -> None:
+    up, down = factors(1, WIDTH, WIDTH)
+    tensors = kohya("lora_unet_double_blocks_0_img_attn_proj", up, down)
+    assert inspect(write(tmp_path / "a.safetensors", tensors), measure=False).module_facts is None
+    up[5, 1] = np.nan
+    broken = inspect(write(tmp_path / "b.safetensors", tensors))
+    assert (broken.error_code, broken.module_facts, broken.energy_ranks) == ("non_finite", None, None)

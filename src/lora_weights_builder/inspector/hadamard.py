@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lora_weights_builder.inspector.dtypes import decode
 from lora_weights_builder.inspector.factors import Factor, Sum, columns_of, is_finite, rows_of
 from lora_weights_builder.inspector.gram import sum_of_squares
-from lora_weights_builder.inspector.leading import leading_spectrum
+from lora_weights_builder.inspector.leading import See, leading_spectrum
 from lora_weights_builder.inspector.spectra import (
     NO_VALUES,
     TOLERANCE_ELSE,
@@ -246,10 +246,12 @@ class _Tiled:
 
     tiles: Callable[[], Iterator[NDArray[Any]]]
 
-    def normal(self, x: NDArray[Any]) -> NDArray[Any]:
+    def normal(self, x: NDArray[Any], see: See) -> NDArray[Any]:
         total = np.zeros_like(x)
         for tile in self.tiles():
-            total += tile.T @ (tile @ x)
+            image = tile @ x
+            see(image)
+            total += tile.T @ image
         return total
 
     def images(self, x: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -265,8 +267,9 @@ class _Held:
     down_1: NDArray[Any]  # [rank, in]
     down_2: NDArray[Any]
 
-    def normal(self, x: NDArray[Any]) -> NDArray[Any]:
-        image = next(self.images(x))
+    def normal(self, x: NDArray[Any], see: See) -> NDArray[Any]:
+        image = _bilinear(self.up_1, self.up_2, self.down_1, self.down_2, x)
+        see(image)
         return _bilinear(self.down_1, self.down_2, self.up_1, self.up_2, image)
 
     def images(self, x: NDArray[Any]) -> Iterator[NDArray[Any]]:

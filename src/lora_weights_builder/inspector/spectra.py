@@ -27,11 +27,12 @@ CANCELLED: Final = 1e-3
 
 # The error of an eigenvalue, times rank / (|X^T X| |Y Y^T|), of Grams summed in float32 by ``gram``; measured, with a
 # reserve. bfloat16's products are rounded to the same side.
-_NOISE: Final = {"F32": 2e-7, "F64": 2e-7, "F16": 4e-7}
-_NOISE_ELSE: Final = 1e-6
-# The error that a singular value may have, as a share of the largest: well below the rounding of the stored numbers.
-_TOLERANCE: Final = {"F32": 5e-6, "F64": 5e-6, "F16": 3e-5}
-TOLERANCE_ELSE: Final = 1e-4
+_NOISE: Final = {"F32": 1e-7, "F64": 1e-7, "F16": 2e-7}
+_NOISE_ELSE: Final = 5e-7
+# The error that a singular value may have, as a share of the largest: of 16 bits, what the rounding of the stored
+# numbers has done to it already.
+_TOLERANCE: Final = {"F32": 5e-6, "F64": 5e-6, "F16": 5e-5}
+TOLERANCE_ELSE: Final = 2e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,11 @@ def gram_values(left: Matrix, right: Matrix) -> Matrix:
 
     Neither need be regular. Values below :data:`ZERO_SHARE` of the largest are noise.
     """
-    sizes, vectors = np.linalg.eigh(right)
-    root = vectors * np.sqrt(np.maximum(sizes, 0.0))
+    try:
+        root = np.linalg.cholesky(right)
+    except np.linalg.LinAlgError:
+        sizes, vectors = np.linalg.eigh(right)
+        root = vectors * np.sqrt(np.maximum(sizes, 0.0))
     return _roots(np.linalg.eigvalsh(root.T @ left @ root))
 
 

@@ -26,7 +26,7 @@ from lora_weights_builder.inspector.factors import (
     is_finite,
 )
 from lora_weights_builder.inspector.gram import Gram
-from lora_weights_builder.inspector.leading import leading_spectrum
+from lora_weights_builder.inspector.leading import See, leading_spectrum
 from lora_weights_builder.inspector.spectra import (
     NO_VALUES,
     Spectrum,
@@ -40,7 +40,8 @@ from lora_weights_builder.inspector.tensor_file import TensorFile
 CANCELLED: Final = 0.1
 #: ... or for Grams in float64, which square the condition of the factors.
 CANCELLED_EXACT: Final = 1e-8
-EXACT_SIDE: Final = 384  # of a dense matrix, up to which its Gram takes no longer than its largest values would
+EXACT_SIDE: Final = 256  # of a dense matrix, up to which its Gram takes no longer than its largest values would
+LONG_SIDE: Final = 2**16  # of a dense matrix, whose rows are then read in pieces
 # Root mean squares of dense matrices outside these are multiplied in float64.
 _SMALLEST, _LARGEST = 1e-12, 1e12
 
@@ -91,6 +92,9 @@ def dense_spectrum(file: TensorFile, factor: Factor, square: float) -> Spectrum 
 
 
 def _leading_of_dense(file: TensorFile, factor: Factor, typical: float) -> Spectrum:
+    if factor.columns > max(LONG_SIDE, factor.rows):  # vectors of that length would fill the memory
+        short = Factor(factor.info, Sum.ROWS, factor.rows)
+        return leading_spectrum(_Dense(file, short, exact_pieces), factor.columns, factor.rows, np.float64)
     moderate = factor.info.dtype != "F64" and _SMALLEST < typical < _LARGEST
     matrix = _Dense(file, factor, float32_rows if moderate else exact_pieces)
     return leading_spectrum(matrix, factor.rows, factor.columns, np.float32 if moderate else np.float64)
@@ -98,16 +102,18 @@ def _leading_of_dense(file: TensorFile, factor: Factor, typical: float) -> Spect
 
 @dataclass(frozen=True, slots=True)
 class _Dense:
-    """A stored matrix, read row by row each time that it is applied."""
+    """A stored matrix, read some rows (or columns, as rows) at a time whenever it is applied."""
 
     file: TensorFile
     factor: Factor
     pieces: Callable[[TensorFile, Factor], Iterator[NDArray[Any]]]
 
-    def normal(self, x: NDArray[Any]) -> NDArray[Any]:
+    def normal(self, x: NDArray[Any], see: See) -> NDArray[Any]:
         total = np.zeros_like(x)
         for piece in self.pieces(self.file, self.factor):
-            total += piece.T @ (piece @ x)
+            image = piece @ x
+            see(image)
+            total += piece.T @ image
         return total
 
     def images(self, x: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -144,6 +150,8 @@ class PairTerm:
 
     def measure(self, file: TensorFile, alpha: float | None) -> Measured:
         if self.inner is None:
+            if not (is_finite(file, self.left.info) and is_finite(file, self.right.info)):
+                return Measured(math.nan, None)
             return exact_pair(file, self.left, self.right)
         if self.spectrum is None:
             return Measured(self.inner, exact_pair(file, self.left, self.right).spectrum)
@@ -151,9 +159,7 @@ class PairTerm:
 
 
 def exact_pair(file: TensorFile, left: Factor, right: Factor) -> Measured:
-    """||L R||^2 and the singular values of L R, in float64; NaN where a factor is not finite."""
-    if not (is_finite(file, left.info) and is_finite(file, right.info)):
-        return Measured(math.nan, None)
+    """||L R||^2 and the singular values of L R of finite factors, in float64."""
     if left.rank > RANK_BLOCK:
         inner = _inner_in_blocks(file, left, right)
         if inner == 0.0 or not math.isfinite(inner):
@@ -196,11 +202,13 @@ class _Pair:
     left: Factor
     right: Factor
 
-    def normal(self, x: NDArray[Any]) -> NDArray[Any]:
+    def normal(self, x: NDArray[Any], see: See) -> NDArray[Any]:
         inside = self._inside(x)
         back = np.zeros_like(inside)
         for piece in exact_pieces(self.file, self.left):
-            back += piece.T @ (piece @ inside)
+            image = piece @ inside
+            see(image)
+            back += piece.T @ image
         return np.vstack([piece @ back for piece in exact_pieces(self.file, self.right)])
 
     def images(self, x: NDArray[Any]) -> Iterator[NDArray[Any]]:
