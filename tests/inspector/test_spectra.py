@@ -289,6 +289,19 @@ def test_a_large_difference_has_the_largest(
     assert difference(measured, stored(dense, dtype), leading=8) <= 1e-3
 
 
+@pytest.mark.parametrize("dtype", ["F16", "F32"])
+@pytest.mark.parametrize(("limit", "value"), [("terms.LONG_SIDE", 600), ("leading.KEPT_ELEMENTS", 0)])
+def test_a_long_difference_is_measured_in_less_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(f"lora_weights_builder.inspector.{limit}", value)
+    up, down = decaying(3, 300, 900, 60, 0.85)
+    dense = 40 * (up @ down)
+    measured = measure_one(write(tmp_path / "a.safetensors", {"diff": dense}, dtype), "full")
+    assert (len(measured.singular_values), measured.complete) == (16, False)
+    assert difference(measured, stored(dense, dtype), leading=8) <= 1e-3
+
+
 def test_a_large_difference_of_low_rank_says_that_it_is_complete(tmp_path: Path) -> None:
     up, down = decaying(3, 500, 700, 5, 0.5)
     measured = measure_one(write(tmp_path / "a.safetensors", {"diff": up @ down}), "full")

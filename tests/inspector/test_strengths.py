@@ -490,6 +490,7 @@ else:
 """
 
 
+@pytest.mark.parametrize("filled", [False, True], ids=["zeros", "some numbers"])
 @pytest.mark.parametrize(
     "shapes",
     [
@@ -501,7 +502,9 @@ else:
     ],
     ids=["a large difference", "a wide factor", "a high rank", "partners far apart", "a large Hadamard product"],
 )
-def test_memory_is_bounded_whatever_the_file_holds(tmp_path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+def test_memory_is_bounded_whatever_the_file_holds(
+    tmp_path: Path, shapes: dict[str, tuple[int, ...]], filled: bool
+) -> None:
     header, position = {}, 0
     for name, shape in shapes.items():
         size = 2 * math.prod(shape)
@@ -509,8 +512,12 @@ def test_memory_is_bounded_whatever_the_file_holds(tmp_path: Path, shapes: dict[
         position += size
     path = tmp_path / "sparse.safetensors"
     with path.open("wb") as file:
-        file.write(raw_file(header))
-        file.truncate(file.tell() + position)
+        start = file.write(raw_file(header))
+        for entry in header.values() if filled else ():
+            begin, _ = entry["data_offsets"]
+            file.seek(start + begin)
+            file.write(normal(1, 20_000).astype(np.float16).tobytes())
+        file.truncate(start + position)
     command = [sys.executable, "-c", MEASURE_PEAK, str(path)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", "."])}
     root = Path(__file__).parents[2]
