@@ -393,14 +393,16 @@ def build(_options: argparse.Namespace) -> int:
     return 0
 
 
-def openapi(options: argparse.Namespace) -> int:
-    """Writes ui/openapi.json and the types generated from it, or with ``--check`` says whether they are current."""
+def generate(options: argparse.Namespace) -> int:
+    """Writes ui/openapi.json and its types, or parts of docs/; with ``--check`` says whether they are current."""
     ensure_python("dev")
-    node = ensure_node()
-    build_ui.install_packages(node, dev=True)
     check = ["--check"] if options.check else []
-    call([program("python"), ROOT / "scripts" / "export_openapi.py", *check], env=environment())
-    build_ui.run_npm(node, ["run", "--silent", "gen", "--", *check])
+    script = {"openapi": "export_openapi.py", "docs": "write_docs.py"}[options.command]
+    call([program("python"), ROOT / "scripts" / script, *check], env=environment())
+    if options.command == "openapi":
+        node = ensure_node()
+        build_ui.install_packages(node, dev=True)
+        build_ui.run_npm(node, ["run", "--silent", "gen", "--", *check])
     return 0
 
 
@@ -430,9 +432,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--upgrade", action="store_true", help="take the newest versions instead of the present pins")
     command.set_defaults(run=lock)
 
-    command = commands.add_parser("openapi", help="write ui/openapi.json and the types generated from it")
-    command.add_argument("--check", action="store_true", help="change nothing; fail if they are not current")
-    command.set_defaults(run=openapi)
+    for name, text in (("openapi", "ui/openapi.json and the types from it"), ("docs", "the generated parts of docs/")):
+        command = commands.add_parser(name, help=f"write {text}")
+        command.add_argument("--check", action="store_true", help="change nothing; fail if they are not current")
+        command.set_defaults(run=generate)
 
     options = parser.parse_args(arguments)
     try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lora_weights_builder.inspector.adapters import group_modules
 from lora_weights_builder.inspector.layout_match import match_layout
@@ -29,6 +29,12 @@ def key_list(name: str) -> dict[str, list[int]]:
     """One of the lists in ``tests/data/keys``."""
     keys: dict[str, list[int]] = json.loads(gzip.decompress((KEYS / f"{name}.json.gz").read_bytes()))
     return keys
+
+
+def manifest() -> dict[str, dict[str, str]]:
+    """What is known of each key list: ``kind``, and ``repository``, ``path``, ``commit`` of where it is from."""
+    known: dict[str, dict[str, str]] = json.loads((KEYS / "manifest.json").read_text("utf-8"))
+    return known
 
 
 def matched(
@@ -54,21 +60,72 @@ def layout_files() -> list[Path]:
     return sorted(LAYOUTS.glob("*.json"))
 
 
-def numbers(row: Mapping[str, Any]) -> range:
-    """What stands at ``{i}`` in a row of a data file: ``count`` numbers from ``first`` (0) on, ``step`` (1) apart."""
+def numbers(row: Mapping[str, Any]) -> Sequence[int | None]:
+    """What stands at ``{i}`` in a row of a data file.
+
+    ``numbers`` themselves, or ``count`` of them from ``first`` (0) on, ``step`` (1) apart; ``None`` where there is no
+    ``{i}``.
+    """
+    if "numbers" in row:
+        listed: list[int] = row["numbers"]
+        return listed
     first, step = row.get("first", 0), row.get("step", 1)
-    return range(first, first + row["count"] * step, step)
+    return range(first, first + row["count"] * step, step) if "count" in row else [None]
+
+
+class Told(NamedTuple):
+    """One module that a row of a data file tells.
+
+    ``number`` is its ``{i}``, ``label`` that of its block, ``rank`` that of a plain pair.
+    """
+
+    row: Mapping[str, Any]
+    number: int | None
+    name: str
+    label: str | None
+    rank: int | None
+    tensors: Mapping[str, list[int]]
+
+
+def told(case: Mapping[str, Any]) -> Iterator[Told]:
+    """The modules of a data file, in its order. The form is described in ``inspector/capture.py``."""
+    for row in case["modules"]:
+        inside = numbers(row)
+        rank = row.get("rank", case["rank"])
+        ranks = rank if isinstance(rank, list) else [rank] * len(inside)
+        for head in row.get("at", [None]):
+            for number, own in zip(inside, ranks, strict=True):
+                for leaf in row.get("leaves", [None]):
+                    name = row["key"]
+                    for place, text in (("{at}", head), ("{leaf}", leaf), ("{i}", number)):
+                        name = name if text is None else name.replace(place, str(text))
+                    tensors = _tensors(case, row, name, own)
+                    yield Told(row, number, name, _label(row, head, number), None if "tensors" in row else own, tensors)
+
+
+def _label(row: Mapping[str, Any], head: str | None, number: int | None) -> str | None:
+    if isinstance(row.get("at"), dict):
+        label: str | None = row["at"][head]
+        return label
+    label = row.get("block", row.get("label"))
+    return f"{label}{number:02d}" if label and "block" not in row else label
+
+
+def _tensors(case: Mapping[str, Any], row: Mapping[str, Any], name: str, rank: int) -> dict[str, list[int]]:
+    if "tensors" in row:
+        return {f"{name}.{suffix}" if suffix else name: shape for suffix, shape in row["tensors"].items()}
+    factors = row.get("factors", case["factors"])
+    return {f"{name}.{suffix}": _factor(role, row["shape"], rank) for suffix, role in factors.items()}
 
 
 def expand(case: Mapping[str, Any]) -> dict[str, list[int]]:
     """The tensor names and shapes that a layout's data file stands for."""
-    keys: dict[str, list[int]] = {}
-    for row in case["modules"]:
-        for i in numbers(row):
-            name = row["key"].replace("{i}", str(i))
-            for suffix, role in case["factors"].items():
-                keys[f"{name}.{suffix}"] = _factor(role, row["shape"], case["rank"])
-    return keys
+    return {name: shape for module in told(case) for name, shape in module.tensors.items()}
+
+
+def shown_metadata(case: Mapping[str, Any]) -> dict[str, str]:
+    """The metadata that a data file shows the values of."""
+    return {name: value for name, value in case.get("metadata", {}).items() if value is not None}
 
 
 def _factor(role: str, shape: Sequence[int], rank: int) -> list[int]:

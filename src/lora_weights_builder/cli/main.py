@@ -15,6 +15,7 @@ import typer
 
 from lora_weights_builder import __version__
 from lora_weights_builder.cli import (
+    capture,
     check,
     console,
     demo,
@@ -69,6 +70,7 @@ app.command("search")(search.search)
 app.command("show")(show.show)
 app.command("check")(check.check)
 app.command("layouts")(layouts.layouts)
+app.command("capture")(capture.capture)
 app.command("hash")(file_hash.file_hash)
 app.command("forget")(forget.forget)
 app.command("demo")(demo.demo)

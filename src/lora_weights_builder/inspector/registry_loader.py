@@ -13,6 +13,7 @@ A file may hold any of the tables; their entries are joined. The format, in shor
 * ``global_stacks`` are numbered weights outside the layout's blocks (a text connector's layers), with their own
   ``count``.
 * ``sizes`` are looked up from the part outwards to the architecture.
+* ``loaders`` say how programs address blocks; what of that holds for a base model is derived, never stated.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from lora_weights_builder.errors import RegistryError
+from lora_weights_builder.inspector.loaders import reached_base_models
 from lora_weights_builder.inspector.registry_model import (
     AmbiguityGroup,
     Architecture,
@@ -35,6 +38,8 @@ from lora_weights_builder.inspector.registry_model import (
     Layout,
     LayoutTable,
     LegacyStem,
+    Loader,
+    LoaderForm,
     Mark,
     NotLora,
     Registry,
@@ -85,7 +90,9 @@ def _build(tables: Mapping[str, list[Table]]) -> Registry:
     layouts = _layouts(tables.get("layouts", []), entries, encoders)
     stacks = {entry["id"]: entry["stacks"] for entry in entries if "stacks" in entry}
     architectures = _unique("architecture", ((e["id"], _architecture(e, components, layouts, stacks)) for e in entries))
-    bases = _unique("base model", ((e["code"], _base_model(e)) for e in tables.get("base_models", [])))
+    loaders = _loaders(tables.get("loaders", []))
+    derived = frozenset(loader.capability for loader in loaders.values() if loader.capability)
+    bases = _unique("base model", ((e["code"], _base_model(e, derived)) for e in tables.get("base_models", [])))
     registry = Registry(
         families=families,
         layouts=LayoutTable(list(layouts.values()), [_legacy(entry) for entry in tables.get("legacy_layouts", [])]),
@@ -98,9 +105,10 @@ def _build(tables: Mapping[str, list[Table]]) -> Registry:
         not_loras=tuple(_not_lora(entry) for entry in tables.get("not_loras", [])),
         bundled=tuple(Bundled(entry["what"], re.compile(entry["names"])) for entry in tables.get("bundled", [])),
         layout_aliases={entry["alias"]: entry["layout"] for entry in tables.get("layout_aliases", [])},
+        loaders=loaders,
     )
     _check_references(registry)
-    return registry
+    return replace(registry, base_models=_with_loaders(registry))
 
 
 def _unique(what: str, pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
@@ -205,7 +213,12 @@ def _architecture(
     )
 
 
-def _base_model(entry: Table) -> BaseModel:
+def _base_model(entry: Table, derived: frozenset[str]) -> BaseModel:
+    if stated := derived & entry.get("capabilities", {}).keys():
+        raise RegistryError(
+            f"The base model {entry['code']!r} states {', '.join(sorted(stated))}, which follows from the loaders.",
+            subject=entry["code"],
+        )
     return BaseModel(
         code=entry["code"],
         name=entry["name"],
@@ -217,6 +230,42 @@ def _base_model(entry: Table) -> BaseModel:
         fallback_layout=entry.get("fallback_layout"),
         variant=entry.get("variant"),
     )
+
+
+def _loaders(entries: list[Table]) -> dict[str, Loader]:
+    tables = _unique("loader", ((entry["id"], entry) for entry in entries))
+    return {key: _loader(entry, tables[entry.get("forms_of", key)]) for key, entry in tables.items()}
+
+
+def _loader(entry: Table, lender: Table) -> Loader:
+    """One loader; ``lender`` is the loader whose forms and places it shares, as a rule itself."""
+    forms = {len(form["entries"]): form for form in lender.get("forms", ())}
+    if absent := {form["within"] for form in forms.values() if "within" in form} - forms.keys():
+        raise RegistryError(f"The loader {entry['id']!r} has no form of {absent.pop()} entries.", subject=entry["id"])
+    return Loader(
+        id=entry["id"],
+        name=entry["name"],
+        program=entry["program"],
+        addressing=entry["addressing"],
+        capability=entry.get("capability"),
+        sections=tuple(entry.get("sections", ())),
+        places=dict(lender.get("places", {})),
+        forms=tuple(
+            LoaderForm(tuple(forms[length]["entries"]), forms[length].get("within"))
+            for length in entry.get("lengths", forms)
+        ),
+    )
+
+
+def _with_loaders(registry: Registry) -> dict[str, BaseModel]:
+    """The base models, with what the loaders can do for them among their capabilities."""
+    bases = dict(registry.base_models)
+    for loader in registry.loaders.values():
+        if loader.capability:
+            reached = reached_base_models(registry, loader)
+            for code, base in bases.items():
+                bases[code] = replace(base, capabilities={**base.capabilities, loader.capability: code in reached})
+    return bases
 
 
 def _legacy(entry: Table) -> LegacyStem:

@@ -1,4 +1,4 @@
-"""What the registry holds, as types: families, layouts, architectures, text encoders, base models, claims of metadata.
+"""What the registry holds, as types: families, layouts, architectures, text encoders, base models, loaders, claims.
 
 Only shapes of data stand here. The data itself is in ``registry/*.toml``, reading and checking it in
 ``registry_loader``, and the way to it for everyone else is :func:`block_layouts.registry`.
@@ -14,6 +14,7 @@ from typing import Final, Literal
 from lora_weights_builder.records import PlaceKind
 
 LayoutKind = Literal["transformer", "unet", "double", "single", "text_encoder", "fallback"]
+Addressing = Literal["sections", "entries", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,34 @@ class BaseModel:
 
 
 @dataclass(frozen=True, slots=True)
+class LoaderForm:
+    """A vector that a loader takes: what each entry stands for, in order. ``within`` is the length of the form that
+    this one is a short version of."""
+
+    entries: tuple[str, ...]
+    within: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """A program's way of applying a LoRA, and how its vectors address blocks.
+
+    ``sections`` are the native names of the stacks that it counts through, in its order (addressing ``sections``).
+    ``places`` gives for the letters of an entry the native stack that its number counts in, ``forms`` the vectors that
+    it takes (addressing ``entries``). ``capability`` is its name in a base model's capabilities, if it has one there.
+    """
+
+    id: str
+    name: str
+    program: str
+    addressing: Addressing
+    capability: str | None = None
+    sections: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
+    forms: tuple[LoaderForm, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AmbiguityGroup:
     """Architectures that some files cannot be told apart by. The likeliest comes first, unless all must be reported."""
 
@@ -262,6 +291,7 @@ class Registry:
     not_loras: tuple[NotLora, ...]
     bundled: tuple[Bundled, ...]
     layout_aliases: Mapping[str, str] = field(default_factory=dict)
+    loaders: Mapping[str, Loader] = field(default_factory=dict)
 
     def ambiguity_of(self, candidates: Sequence[str]) -> AmbiguityGroup | None:
         """The smallest declared group that holds all these architectures."""
