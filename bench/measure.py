@@ -24,6 +24,7 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from bench.marks import strengths_mark
 from lora_weights_builder.inspector.adapters import group_modules
 from lora_weights_builder.inspector.dtypes import decode
 from lora_weights_builder.inspector.strengths import measure
@@ -141,14 +144,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the table here too")
     arguments = parser.parse_args()
     results = []
-    print(f"{'':12}{'raw':>8}{'norms':>8}{'ours':>8}{'+hash':>8}{'x2':>8}{'x2+hash':>8}   x2/raw  x2/norms")
+    print(f"{'':12}{'raw':>8}{'norms':>8}{'ours':>8}{'+hash':>8}{'x2':>8}{'x2+hash':>8}  x2/norms   x2/raw (its mark)")
     with (
         tempfile.TemporaryDirectory() as folder,
         ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool,
     ):
         for rank in map(int, arguments.ranks.split(",")):
             for dtype in arguments.dtypes.split(","):
-                paths = []
+                paths: list[Path] = []
                 while sum(path.stat().st_size for path in paths) < arguments.megabytes * 1e6 or len(paths) % 2:
                     path = Path(folder) / f"{len(paths)}.safetensors"
                     if not path.exists() or not paths:
@@ -157,7 +160,9 @@ def main() -> None:
                 speed = compare(paths, pool)
                 results.append({"rank": rank, "dtype": dtype, "megabytes_per_second": speed})
                 columns = "".join(f"{value:8.0f}" for value in speed.values())
-                ratios = f"{speed['ours x2'] / speed['raw']:9.2f}{speed['ours x2'] / speed['norms']:10.1f}"
+                ratio, mark = speed["ours x2"] / speed["raw"], strengths_mark(rank)
+                beside = mark.beside(ratio) if mark else f"{ratio:.2f} (no mark)"
+                ratios = f"{speed['ours x2'] / speed['norms']:10.1f}   {beside}"
                 print(f"r{rank:<4}{dtype:7}{columns}{ratios}", flush=True)
                 for path in Path(folder).iterdir():
                     path.unlink()

@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 AdapterType = Literal["lora", "locon", "loha", "lokr", "dora", "oft", "boft", "glora", "ia3", "full", "norm"]
 StrengthKind = Literal["delta", "direction", "rotation", "partial", "scale"]
 Evidence = Literal["tensors", "metadata", "folder", "prior"]
+BaseEvidence = Literal["folder", "metadata", "tensors"]
 PlaceKind = Literal["block", "global", "text_encoder", "unknown"]
 
 
@@ -286,6 +287,7 @@ class LoraRecord:
     model_family: str | None = None
     base_model_code: str = "UNK"
     base_model_name: str | None = None
+    base_model_evidence: BaseEvidence | None = None  # what base_model_code comes from; None where it is unknown
     lora_type: str | None = None
     adapter_types: tuple[AdapterType, ...] = ()
     dialect: str | None = None
@@ -383,7 +385,8 @@ class LoraRow:
     ``rel_path`` is POSIX and relative to the root. ``weights`` are the layout's block weights in order (0..1), ``None``
     where nothing was measured. ``strength`` = sqrt(sum of raw_strength^2). ``pending`` says that the data has not been
     read yet; ``stale`` that the file could not be looked at in the last scan, so that the row shows an earlier state.
-    Times are ISO 8601 in UTC. ``revision`` counts the contents this entry has had, from 1.
+    Times are ISO 8601 in UTC. ``revision`` counts the contents this entry has had, from 1. ``pair_id`` is the other
+    half of a LoRA that comes in two files.
     """
 
     id: int
@@ -428,6 +431,7 @@ class LoraRow:
     stale: bool
     stale_reason: str | None
     duplicate_of: str | None
+    pair_id: str | None
     error: str | None
     error_code: str | None
     warnings: tuple[str, ...]
@@ -475,6 +479,14 @@ class HistoryEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class PairLink:
+    """The other half of a LoRA that comes in two files, and which half it is (``high-noise``, ``low-noise``)."""
+
+    stable_id: str
+    noise: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoraDetail:
     """All that the catalogue holds of one entry.
 
@@ -491,6 +503,8 @@ class LoraDetail:
     duplicates: tuple[str, ...]
     module_facts: bytes | None = None
     energy_ranks: EnergyRanks | None = None
+    pair: PairLink | None = None
+    base_model_evidence: BaseEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

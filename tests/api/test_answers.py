@@ -29,7 +29,8 @@ ROW = LoraRow(
     has_block_weights=True, pending=False, fallback=False, fallback_reason=None, clip_contributor=False,
     clip_tensor_count=0, tensor_count=10, unmatched_tensor_count=0, strength_kinds=("delta",), strength=1.0,
     weights=None, size_bytes=10, content_hash=None, hashes=FileHashes(), state="present", stale=False,
-    stale_reason=None, duplicate_of=None, error=None, error_code=None, warnings=(), title=None, trigger_words=(),
+    stale_reason=None, duplicate_of=None, pair_id=None, error=None, error_code=None, warnings=(), title=None,
+    trigger_words=(),
     revision=1, last_modified="2026-05-05T08:00:00Z", created_at="2026-05-05T08:00:00Z",
     updated_at="2026-05-05T08:00:00Z",
 )  # fmt: skip

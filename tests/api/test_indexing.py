@@ -107,6 +107,21 @@ def test_one_entry_is_read_again(server: Running, root: Path) -> None:
         assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
 
 
+def test_one_entry_is_read_again_though_nothing_seems_to_have_changed_and_no_other_is(
+    server: Running, root: Path
+) -> None:
+    with server.app.state.catalog.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE lora SET rank = 99")
+    flux_single_lora(root / "FLUX" / "08 - Clothing" / "hat.safetensors", scale=2.0)
+    with server.client() as client:
+        body = client.post("/api/lora/reindex_one/FLX-CLT-001").json()
+        assert (body["status"], body["lora"]["rank"], body["lora"]["revision"]) == ("success", 1, 1)
+        rows = client.get("/api/lora/search").json()["results"]
+    assert {row["stable_id"]: row["rank"] for row in rows if row["error"] is None} == {
+        "FLX-CLT-001": 1, "FLX-STL-001": 99, "SDX-PPL-001": 99,
+    }  # fmt: skip
+
+
 def test_an_entry_whose_file_is_gone_becomes_missing(server: Running, root: Path) -> None:
     (root / "FLUX" / "08 - Clothing" / "coat.safetensors").unlink()
     with server.client() as client:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from lora_weights_builder.api import block_schemas, schemas
+from lora_weights_builder.api import block_schemas, registry_schemas, schemas
 from lora_weights_builder.api.base_schema import ApiModel
 from lora_weights_builder.api.server import openapi_document
 from lora_weights_builder.records import SortKey
@@ -93,7 +93,7 @@ def test_no_route_takes_a_path_of_the_file_system(document: dict[str, Any]) -> N
 
 def test_examples_fit_their_own_models() -> None:
     checked = 0
-    for model in (vars(schemas) | vars(block_schemas)).values():
+    for model in (vars(schemas) | vars(block_schemas) | vars(registry_schemas)).values():
         if isinstance(model, type) and issubclass(model, ApiModel):
             extra = model.model_config.get("json_schema_extra")
             for example in extra["examples"] if isinstance(extra, dict) else []:  # type: ignore[union-attr]

@@ -12,6 +12,7 @@ from pathlib import Path
 import blake3
 import pytest
 
+from lora_weights_builder.demo.library_writer import file_bytes, plan
 from tests.cli.support import CHALK, COAT, COAT_COPY, TRUNCATED, Lwb
 
 HEALTHY = """\
@@ -80,6 +81,24 @@ class TestShow:
         assert shown[0] == "SD1-STL-001  pastel_chalk_v1.safetensors"
         assert [line for line in inspected[1:] if line not in shown] == []
         assert f"  path          {folder / CHALK}" in shown
+
+    def test_the_halves_of_a_pair_name_each_other(self, lwb: Lwb, tmp_path: Path) -> None:
+        planned = {Path(file.path).name: file for file in plan()}
+        for half in ("high", "low"):
+            name = f"wan22_orbit_shot_{half}_noise.safetensors"
+            place = tmp_path / "loras" / "WAN2.2" / "I2V" / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(file_bytes(planned[name]))
+        assert lwb("index", tmp_path / "loras").code == 0
+        shown = lwb("show", "W22-UNC-001", "--json").json
+        assert (shown["pair"], shown["pair_id"]) == (
+            {"stable_id": "W22-UNC-002", "noise": "low-noise"}, "W22-UNC-002"
+        )  # fmt: skip
+        assert (shown["variant"], shown["base_model_evidence"]) == ("2.2 high-noise i2v", "folder")
+        assert "  other half    W22-UNC-001 (high-noise)" in lwb("show", "W22-UNC-002").out.splitlines()
+        assert [row["pair_id"] for row in lwb("search", "orbit", "--json").json["results"]] == [
+            "W22-UNC-002", "W22-UNC-001"
+        ]  # fmt: skip
 
 
 class TestCheck:

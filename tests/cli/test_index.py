@@ -87,6 +87,16 @@ def test_full_reads_everything_again(indexed: Lwb, folder: Path) -> None:
     assert (summary["discovered"], summary["added"]) == (8, 0)
 
 
+def test_a_first_look_lists_by_headers_and_the_next_run_measures(lwb: Lwb, folder: Path) -> None:
+    assert lwb("index", folder, "--headers-only", "--json").json["added"] == 7
+    rows = lwb("search", "--json").json["results"]
+    assert {row["pending"] for row in rows if row["error"] is None} == {True}
+    assert {row["lora_name"]: row["block_layout"] for row in rows}[COAT] == "flux_unet_57"
+    assert lwb("index", "--json").json["updated"] == 7
+    assert not any(row["pending"] for row in lwb("search", "--json").json["results"])
+    assert lwb("index", folder, "--headers-only", "--full").code == 2
+
+
 def test_several_workers_give_the_same_ids(lwb: Lwb, folder: Path, tmp_path: Path) -> None:
     ids = []
     for jobs in ("1", "2"):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from dataclasses import replace
+from itertools import chain
 
 import pytest
 
-from lora_weights_builder.inspector.adapters import group_modules
-from lora_weights_builder.records import ModuleAdapter
-from tests.inspector.key_lists import Keys, header_of, key_list
+from lora_weights_builder.inspector.adapters import _Memory, group_modules
+from lora_weights_builder.records import Header, ModuleAdapter
+from tests.inspector.key_lists import Keys, header_of, key_list, lora
 
 CONV = "lora_unet_down_blocks_0_resnets_0_conv1"
 
@@ -215,3 +217,42 @@ def test_grouping_grows_linearly_with_the_number_of_tensors() -> None:
 
     seconds(100)
     assert seconds(20_000) < 40 * seconds(2_000)
+
+
+class TestMemory:
+    """Files that share their names and shapes are grouped once, and never taken for one another."""
+
+    KEYS = lora(["diffusion_model.a", "diffusion_model.b"], 8, 16)
+
+    def header(self, keys: Keys, table: str, metadata: dict[str, str] | None = None) -> Header:
+        return replace(header_of(keys, metadata), table_hash=table)
+
+    def test_the_same_table_is_grouped_once(self) -> None:
+        first = group_modules(self.header(self.KEYS, "same"))
+        assert group_modules(self.header(self.KEYS, "same")) is first
+
+    def test_a_hash_alone_vouches_for_nothing(self) -> None:
+        group_modules(self.header(self.KEYS, "forged"))
+        modules, _ = group_modules(self.header(lora(["diffusion_model.c"], 8, 16), "forged"))
+        assert [module.module for module in modules] == ["c"]
+
+    def test_declared_scales_are_part_of_what_is_remembered(self) -> None:
+        def alphas(alpha: int) -> set[float | None]:
+            declared = {"lora_adapter_metadata": json.dumps({"lora_alpha": alpha})}
+            return {module.alpha for module in group_modules(self.header(self.KEYS, "peft", declared))[0]}
+
+        assert [alphas(8), alphas(16), alphas(8)] == [{8.0}, {16.0}, {8.0}]
+
+    def test_modules_of_the_same_factors_keep_their_own_problems(self) -> None:
+        keys = {f"diffusion_model.{name}.lora_down.weight": [4, 8] for name in "ab"}
+        modules, _ = group_modules(self.header(keys, ""))
+        assert [module.problems[0].rpartition(", in ")[2] for module in modules] == ["a", "b"]
+
+    def test_the_room_is_bounded(self) -> None:
+        memory = _Memory(64)
+        tensors = [header_of(lora([f"m{n}"], 8, 16)).tensors for n in range(100)]
+        for n, table in enumerate(tensors):
+            memory.put((str(n), None), table, ((), ()))
+        assert [n for n, table in enumerate(tensors) if memory.get((str(n), None), table)] == list(range(68, 100))
+        memory.put(("large", None), tuple(chain.from_iterable(tensors)), ((), ()))
+        assert memory.get(("large", None), tuple(chain.from_iterable(tensors))) is None

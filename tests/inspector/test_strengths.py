@@ -505,7 +505,8 @@ else:
 def test_memory_is_bounded_whatever_the_file_holds(
     tmp_path: Path, shapes: dict[str, tuple[int, ...]], filled: bool
 ) -> None:
-    header, position = {}, 0
+    header: dict[str, dict[str, Any]] = {}
+    position = 0
     for name, shape in shapes.items():
         size = 2 * math.prod(shape)
         header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [position, position + size]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -147,68 +146,6 @@ def test_bad_files_are_entries_with_a_reason_and_keep_their_ids(library: Path, c
     summary = run()
     assert (summary.updated, summary.failed) == (1, 2)
     assert ids_by_path(catalog)["FLUX/empty.safetensors"] == before["FLUX/empty.safetensors"]
-
-
-def as_nobody(script: str, *arguments: object) -> str:
-    """Run as a user without rights, which root is not; everything is loaded before, as root."""
-    head = (
-        "import os, sys, json, sqlalchemy.dialects.sqlite.pysqlite\n"
-        "import lora_weights_builder.library.indexer as indexer\n"
-        "from lora_weights_builder.library.catalog import Catalog\n"
-        "from tests.library import stand_in\n"
-        "stand_in.registry()\n"
-        "os.setgid(65534); os.setuid(65534)\n"
-    )
-    process = start(head + script, *arguments)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    return out
-
-
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="drops from root to a user without rights")
-def test_what_may_not_be_read_keeps_its_row_marked_stale(
-    tmp_path: Path, library: Path, catalog: Catalog, run: RunIndex
-) -> None:
-    locked = write_lora(library / "locked.safetensors", "locked")
-    deep = write_lora(library / "folder/deep.safetensors", "deep")
-    write_lora(library / "open.safetensors", "open")
-    run()
-    rows = {row.filename: row for row in catalog.iterate(SearchQuery())}
-    catalog.close()
-    for path in [tmp_path, *tmp_path.parents[:3]]:
-        path.chmod(path.stat().st_mode | 0o755)
-    for path in [tmp_path, *tmp_path.glob("lora_master.db*")]:
-        os.chown(path, 65534, 65534)
-    locked.chmod(0)
-    deep.parent.chmod(0)
-    new = write_lora(library / "new.safetensors", "new")
-    new.chmod(0)
-    script = (
-        "run = lambda: indexer.index(Catalog.open(sys.argv[2]), [sys.argv[1]],"
-        " options=indexer.IndexOptions(inspector=stand_in.inspect))\n"
-        "print(json.dumps([run().to_json(), run().to_json()]))"
-    )
-    first, second = json.loads(as_nobody(script, library, catalog.path))
-    assert (first["unchanged"], first["failed"], first["missing"], first["discovered"]) == (1, 2, 0, 3)
-    reasons = {Path(error["path"]).name: error["reason"] for error in first["errors"]}
-    assert reasons.keys() == {"locked.safetensors", "folder", "new.safetensors"}
-    assert all("ermission" in reason for reason in reasons.values())
-    first.pop("seconds")
-    second.pop("seconds")
-    assert second == first
-    with Catalog.open(catalog.path) as again:
-        for name in ("locked.safetensors", "deep.safetensors"):
-            row = again.get(rows[name].stable_id)
-            assert row is not None
-            assert (row.stale, row.state, row.content_hash, row.weights) == (
-                True, "present", rows[name].content_hash, rows[name].weights,
-            )  # fmt: skip
-        locked.chmod(0o644)
-        new.chmod(0o644)
-        deep.parent.chmod(0o755)
-        summary = index(again, [library], options=IndexOptions(inspector=stand_in.inspect))
-        assert (summary.failed, summary.missing, summary.unchanged + summary.updated) == (0, 0, 4)
-        assert [row.stale for row in again.iterate(SearchQuery())] == [False] * 4
 
 
 def test_a_stop_keeps_what_is_done_and_the_next_run_goes_on(library: Path, catalog: Catalog, run: RunIndex) -> None:

@@ -76,6 +76,7 @@ def test_a_healthy_catalogue_passes_and_begins_with_the_two_original_checks(chec
         ("UPDATE id_ledger SET retired = 1 WHERE seq = 2", "Retired ids in use", 1),
         ("UPDATE lora SET file_path = 'same' WHERE id < 3", "Paths held by two entries", 1),
         ("INSERT INTO lora (id, stable_id) VALUES (99, 'FLX-CLT-001')", "Rows that the search index misses", 1),
+        ("INSERT INTO lora_pair VALUES (1, 2, 'x'), (2, 1, 'x'), (3, 1, 'y')", "Pairs that are not mutual", 3),
         ("UPDATE lora_history SET lora_id = 4711 WHERE id = 1", "Broken references", 1),
     ],
 )

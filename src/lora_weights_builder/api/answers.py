@@ -75,6 +75,8 @@ def lora_detail(detail: records.LoraDetail) -> schemas.LoraDetail:
             "summary": detail.summary,
             "history": detail.history,
             "duplicates": detail.duplicates,
+            "pair": detail.pair,
+            "base_model_evidence": detail.base_model_evidence,
         }
     )
 

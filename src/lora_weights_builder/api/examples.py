@@ -13,7 +13,7 @@ ROW: Final[dict[str, Any]] = {
     "alpha": 16.0, "block_layout": "flux_transformer_38", "block_count": 38, "has_block_weights": True,
     "pending": False, "fallback": False, "fallback_reason": None, "clip_contributor": False, "clip_tensor_count": 0,
     "strength": 3.75, "weights": [0.25, 1.0, 0.5], "size_bytes": 87654321, "content_hash": "5f" * 32,
-    "state": "present", "stale": False, "stale_reason": None, "duplicate_of": None, "error": None,
+    "state": "present", "stale": False, "stale_reason": None, "duplicate_of": None, "pair_id": None, "error": None,
     "error_code": None, "warnings": [], "title": "A coat", "trigger_words": ["coat"], "revision": 1,
     "last_modified": "2026-05-04T10:11:12Z", "created_at": "2026-05-05T08:00:00Z",
     "updated_at": "2026-05-05T08:00:00Z",
@@ -33,7 +33,8 @@ MODULE: Final[dict[str, Any]] = {
 DETAIL: Final[dict[str, Any]] = {
     **ROW,
     "hashes": {"blake3": None, "sha256": None, "autov3": None},
-    "ambiguous_architectures": [], "architecture_evidence": "tensors", "dialect": "kohya", "tensor_count": 114,
+    "ambiguous_architectures": [], "architecture_evidence": "tensors", "base_model_evidence": "folder",
+    "pair": None, "dialect": "kohya", "tensor_count": 114,
     "unmatched_tensor_count": 0, "strength_kinds": ["delta"], "parameters": 18677760,
     "energy_rank": {"90": 6, "95": 9, "99": 15}, "blocks": [BLOCK], "validation_warnings": [],
     "metadata": {"ss_network_dim": "16"},

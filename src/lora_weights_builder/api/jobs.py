@@ -28,10 +28,14 @@ Outcome = Literal["idle", "running", "done", "stopped", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class IndexRequest:
-    """What to index. No ``roots`` means the library's saved ones; ``full`` reads unchanged files again."""
+    """What to index. No ``roots`` means the library's saved ones; ``full`` reads unchanged files again.
+
+    ``entry`` is the stable id of an entry whose file alone is to be read again.
+    """
 
     roots: tuple[str | os.PathLike[str], ...] = ()
     full: bool = False
+    entry: str | None = None
 
 
 RunIndex = Callable[[IndexRequest, Callable[[ProgressEvent], None], Callable[[], bool]], ScanSummary]
@@ -90,7 +94,9 @@ class IndexJobs:
         """Whether the server is ending, so that streams should too."""
         return self._closing.is_set()
 
-    def start(self, roots: Sequence[str | os.PathLike[str]] = (), *, full: bool = False) -> Job | None:
+    def start(
+        self, roots: Sequence[str | os.PathLike[str]] = (), *, full: bool = False, entry: str | None = None
+    ) -> Job | None:
         """Start a job; ``None`` where one is running already or the server is ending."""
         with self._lock:
             if self.closing or (self._job is not None and self._job.outcome == "running"):
@@ -100,9 +106,8 @@ class IndexJobs:
             self._job = job
             self._version += 1
             # A daemon: a worker that never lets go must not keep the process from ending.
-            job.thread = threading.Thread(
-                target=self._work, args=(job, IndexRequest(tuple(roots), full)), name=f"index-{job.id}", daemon=True
-            )
+            request = IndexRequest(tuple(roots), full, entry)
+            job.thread = threading.Thread(target=self._work, args=(job, request), name=f"index-{job.id}", daemon=True)
             job.thread.start()
             return job
 

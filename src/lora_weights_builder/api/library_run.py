@@ -22,9 +22,20 @@ def library_run(catalog: Catalog, settings: Settings) -> RunIndex:
         # Here, in the job's own thread: arithmetic takes long to import, and the server is to answer before.
         from lora_weights_builder.library.conventions import load_conventions
         from lora_weights_builder.library.indexer import IndexOptions, index
+        from lora_weights_builder.library.reread import reread
         from lora_weights_builder.library.workers import ProcessPool
 
         options = IndexOptions(full=request.full, conventions=load_conventions(settings.conventions))
+        if request.entry is not None:
+            with ProcessPool(1) as executor:
+                return reread(
+                    catalog,
+                    request.entry,
+                    executor=executor,
+                    options=options,
+                    on_event=on_event,
+                    should_stop=should_stop,
+                )
         with ProcessPool(settings.jobs) as executor:
             return index(
                 catalog,

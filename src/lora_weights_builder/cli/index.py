@@ -24,6 +24,14 @@ def index(
     full: Annotated[
         bool, typer.Option("--full", help="Read every file again, also unchanged ones.", show_default=False)
     ] = False,
+    headers_only: Annotated[
+        bool,
+        typer.Option(
+            "--headers-only",
+            help="A first look: list what is new by its header alone; the next `lwb index` measures it.",
+            show_default=False,
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit code 1 if a file could not be read.", show_default=False)
     ] = False,
@@ -44,6 +52,8 @@ def index(
     settings = settings_of(context, database, conventions=conventions, jobs=jobs)
     if engine != _LOCAL:
         raise UsageError(f"There is no engine {engine!r} in this installation; use --engine local.", subject="engine")
+    if full and headers_only:
+        raise UsageError("--full reads everything and --headers-only nothing but headers; give one.", subject="full")
     from lora_weights_builder.cli.index_progress import progress_view, summary_lines
     from lora_weights_builder.library import indexer, workers
     from lora_weights_builder.library.catalog import Catalog
@@ -52,7 +62,10 @@ def index(
 
     chosen = [*(roots or ()), *(read_lora_roots(comfyui) if comfyui else ())]
     options = indexer.IndexOptions(
-        full=full, allow_empty=allow_empty, conventions=load_conventions(settings.conventions)
+        full=full,
+        headers_only=headers_only,
+        allow_empty=allow_empty,
+        conventions=load_conventions(settings.conventions),
     )
     with Catalog.open(settings.database) as catalog:
         if not chosen and not catalog.roots():

@@ -65,6 +65,7 @@ def record_of(detail: LoraDetail) -> LoraRecord:
         measured=not detail.row.pending,
         module_facts=detail.module_facts,
         energy_ranks=detail.energy_ranks,
+        base_model_evidence=detail.base_model_evidence,
         blocks=detail.blocks,
         metadata=detail.metadata,
         summary=detail.summary,

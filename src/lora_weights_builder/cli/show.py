@@ -10,6 +10,7 @@ import typer
 from lora_weights_builder.cli.console import print_json, shown, stdout
 from lora_weights_builder.cli.options import DatabaseOption, JsonOption, ModulesOption, open_catalog
 from lora_weights_builder.errors import NotFound
+from lora_weights_builder.records import LoraDetail
 
 
 def show(
@@ -34,6 +35,8 @@ def show(
             {
                 **dataclasses.asdict(row),
                 **shared,
+                "base_model_evidence": detail.base_model_evidence,
+                "pair": dataclasses.asdict(detail.pair) if detail.pair else None,
                 "history": [dataclasses.asdict(event) for event in detail.history],
                 "duplicates": list(detail.duplicates),
             }
@@ -41,20 +44,21 @@ def show(
         return
     console = stdout()
     print_lora(console, record_of(detail), title=f"{row.stable_id}  {row.filename}", with_modules=modules)
-    for label, value in _catalogued(detail.duplicates, row.file_path, row.category_name, row.role, row.state):
+    for label, value in _catalogued(detail):
         console.out(f"  {label:<14}{shown(value)}", highlight=False)
     for event in detail.history:
         change = " -> ".join(part for part in (event.before, event.after) if part)
         console.out(f"  {event.at}  {event.kind}  {shown(change)}".rstrip(), highlight=False)
 
 
-def _catalogued(
-    duplicates: tuple[str, ...], path: str, category: str | None, role: str, state: str
-) -> list[tuple[str, str]]:
+def _catalogued(detail: LoraDetail) -> list[tuple[str, str]]:
     """What only the catalogue knows, as labelled lines."""
-    facts = [("path", path), ("category", f"{category or 'none'}, used as {role}")]
-    if state != "present":
-        facts.append(("state", state))
-    if duplicates:
-        facts.append(("same content", ", ".join(duplicates)))
+    row = detail.row
+    facts = [("path", row.file_path), ("category", f"{row.category_name or 'none'}, used as {row.role}")]
+    if row.state != "present":
+        facts.append(("state", row.state))
+    if detail.pair:
+        facts.append(("other half", f"{detail.pair.stable_id} ({detail.pair.noise})"))
+    if detail.duplicates:
+        facts.append(("same content", ", ".join(detail.duplicates)))
     return facts

@@ -22,23 +22,27 @@ Roles that a :class:`ModuleAdapter` of each kind holds (``alpha``, ``dora_scale`
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from lora_weights_builder.inspector.key_grammar import parse_key
-from lora_weights_builder.inspector.training_metadata import PeftScaling, peft_scaling
+from lora_weights_builder.inspector.key_grammar import split_role, split_stem
+from lora_weights_builder.inspector.training_metadata import PEFT_FIELD, PeftScaling, peft_scaling
 from lora_weights_builder.records import AdapterType, Header, ModuleAdapter, TensorInfo
 
 _Tensors = Mapping[str, TensorInfo]
+_Grouping = tuple[tuple[ModuleAdapter, ...], tuple[str, ...]]
 _Groups = dict[tuple[str, str, str], dict[str, TensorInfo]]  # (root, part, module) -> role -> tensor
+
+_REMEMBERED_TENSORS: Final = 64_000  # some 30 MB with the tensors themselves
 
 # Roles that change nothing by themselves; left over alone they belong to no adapter.
 _COMPANIONS: Final = frozenset(
     {"alpha", "dora_scale", "rescale", "reshape_weight", "on_input", "lora_bias", "lora_down_bias", "oft_scaled"}
 )
 # Roles whose values are counts or flags and may be integers.
-_MAY_BE_INTEGER: Final = frozenset({"alpha", "reshape_weight", "on_input", "oft_scaled"})
+MAY_BE_INTEGER: Final = frozenset({"alpha", "reshape_weight", "on_input", "oft_scaled"})
 _REPLACEMENT_SUFFIX: Final = ".scale"
 # What the roles of each kind's factors begin with.
 _STEMS: Final[Mapping[str, str]] = {
@@ -62,23 +66,74 @@ class _Shape:
     fault: str | None = None
 
 
+_Form = tuple[tuple[str, str, tuple[int, ...]], ...]  # (role, dtype, shape) of each tensor
+_Likenesses = dict[_Form, tuple[AdapterType, _Shape, bool]]  # the kind, the shape, and whether nothing is wrong
+
+
+class _Memory:
+    """The last few groupings, by the table of tensors and by what metadata add to it."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity  # tensors
+        self._held = 0
+        self._found: OrderedDict[tuple[str, str | None], tuple[tuple[TensorInfo, ...], _Grouping]] = OrderedDict()
+
+    def get(self, key: tuple[str, str | None], tensors: tuple[TensorInfo, ...]) -> _Grouping | None:
+        """What was made of these very tensors; the hash in the key finds them, and does not vouch for them."""
+        found = self._found.get(key)
+        if found is None or found[0] != tensors:
+            return None
+        self._found.move_to_end(key)
+        return found[1]
+
+    def put(self, key: tuple[str, str | None], tensors: tuple[TensorInfo, ...], grouping: _Grouping) -> None:
+        """Remember it, unless it alone would take an eighth of the room."""
+        if len(tensors) > self._capacity // 8:
+            return
+        earlier = self._found.pop(key, None)
+        self._found[key] = tensors, grouping
+        self._held += len(tensors) - (len(earlier[0]) if earlier else 0)
+        while self._held > self._capacity:
+            self._held -= len(self._found.popitem(last=False)[1][0])
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._found.clear()
+        self._held = 0
+
+
+_remembered: Final = _Memory(_REMEMBERED_TENSORS)
+
+
 def group_modules(header: Header) -> tuple[tuple[ModuleAdapter, ...], tuple[str, ...]]:
     """Put the tensors of a file together, module by module.
+
+    Files of one trainer share their names and shapes, so the last few groupings are remembered.
 
     Returns:
         The modules in the order of their first tensor, and the names of the tensors that belong to no adapter.
         Two spellings of one module under different prefixes stay two modules; the matcher sees they are one weight.
     """
+    key = header.table_hash, header.metadata.get(PEFT_FIELD)
+    known = _remembered.get(key, header.tensors)
+    if known is None:
+        known = _group(header)
+        _remembered.put(key, header.tensors, known)
+    return known
+
+
+def _group(header: Header) -> _Grouping:
     groups, unknown = _grouped(header)
     unknown = _claim_ia3_weights(header, groups, unknown)
     _share_alpha_of_slices(groups)
     scaling = peft_scaling(header.metadata)
     modules: list[ModuleAdapter] = []
+    like: _Likenesses = {}
     for (_, part, module), tensors in groups.items():
         if _COMPANIONS.issuperset(tensors):
             unknown.extend(tensor.name for tensor in tensors.values())
         else:
-            modules.append(_adapter(part, module, tensors, scaling))
+            modules.append(_adapter(part, module, tensors, scaling, like))
     if modules and all(_is_bare_replacement(module) for module in modules):
         # A base model's own norm scales look like replacements; a file that holds nothing else adapts nothing.
         unknown.extend(tensor.name for module in modules for tensor in module.tensors.values())
@@ -89,16 +144,21 @@ def group_modules(header: Header) -> tuple[tuple[ModuleAdapter, ...], tuple[str,
 def _grouped(header: Header) -> tuple[_Groups, list[str]]:
     groups: _Groups = {}
     unknown: list[str] = []
+    by_stem: dict[str, dict[str, TensorInfo]] = {}  # the tensors of a module share their stem
     for tensor in header.tensors:
-        key = parse_key(tensor.name)
-        if key is None:
+        found = split_role(tensor.name)
+        if found is None:
             unknown.append(tensor.name)
             continue
-        roles = groups.setdefault((key.root, key.part, key.module), {})
-        if key.role in roles:  # "to.q.lora_A" and "to_q.lora_A" fold to one name: nothing can say which one counts
+        stem, role = found
+        roles = by_stem.get(stem)
+        if roles is None:
+            part, module, root, _ = split_stem(stem)
+            roles = by_stem[stem] = groups.setdefault((root, part, module), {})
+        if role in roles:  # "to.q.lora_A" and "to_q.lora_A" fold to one name: nothing can say which one counts
             unknown.append(tensor.name)
         else:
-            roles[key.role] = tensor
+            roles[role] = tensor
     return groups, unknown
 
 
@@ -132,16 +192,17 @@ def _is_bare_replacement(module: ModuleAdapter) -> bool:
     return all(tensor.name.endswith(_REPLACEMENT_SUFFIX) for tensor in module.tensors.values())
 
 
-def _adapter(part: str, module: str, tensors: dict[str, TensorInfo], scaling: PeftScaling | None) -> ModuleAdapter:
-    kind, derive = _kind(tensors)
-    fault = _tensor_fault(tensors)
-    shape = _Shape(fault=fault) if fault else derive(tensors)
-    if kind == "lora" and (any(size > 1 for size in shape.kernel) or "lora_mid" in tensors):
-        kind = "locon"  # a convolution; 1x1 ones are written by plain LoRA trainers as well
-    if kind == "full" and shape.out_features is not None and shape.in_features is None and "diff_b" not in tensors:
-        kind = "norm"
+def _adapter(
+    part: str, module: str, tensors: dict[str, TensorInfo], scaling: PeftScaling | None, like: _Likenesses
+) -> ModuleAdapter:
+    """One module's adapter. ``like`` holds what modules of the same factors came to: a model has few kinds of them."""
+    form = tuple([(role, tensor.dtype, tensor.shape) for role, tensor in tensors.items()])
+    kind, shape, faultless = like.get(form) or _read_form(tensors, form, like)
     declared = scaling.of(part, module) if scaling and kind in ("lora", "locon") and "alpha" not in tensors else None
-    problems = (f"{shape.fault}, in {_named(part, module)}",) if shape.fault else ()
+    problems: tuple[str, ...] = ()
+    if not faultless:
+        problems = (f"{shape.fault}, in {_named(part, module)}",) if shape.fault else ()
+        problems += tuple(_leftovers(part, module, kind, tensors))
     return ModuleAdapter(
         part=part,
         module=module,
@@ -154,9 +215,22 @@ def _adapter(part: str, module: str, tensors: dict[str, TensorInfo], scaling: Pe
         alpha=declared.alpha if declared else None,
         rank_stabilised=declared.rank_stabilised if declared else False,
         dora="dora_scale" in tensors,
-        problems=problems + tuple(_leftovers(part, module, kind, tensors)),
+        problems=problems,
         fatal=shape.fault is not None,
     )
+
+
+def _read_form(tensors: _Tensors, form: _Form, like: _Likenesses) -> tuple[AdapterType, _Shape, bool]:
+    kind, derive = _kind(tensors)
+    fault = _tensor_fault(tensors)
+    shape = _Shape(fault=fault) if fault else derive(tensors)
+    if kind == "lora" and (any(size > 1 for size in shape.kernel) or "lora_mid" in tensors):
+        kind = "locon"  # a convolution; 1x1 ones are written by plain LoRA trainers as well
+    if kind == "full" and shape.out_features is not None and shape.in_features is None and "diff_b" not in tensors:
+        kind = "norm"
+    faultless = shape.fault is None and not any(_leftovers("", "", kind, tensors))
+    like[form] = kind, shape, faultless
+    return like[form]
 
 
 def _kind(tensors: _Tensors) -> tuple[AdapterType, Callable[[_Tensors], _Shape]]:
@@ -186,7 +260,7 @@ def _tensor_fault(tensors: _Tensors) -> str | None:
     for role, tensor in tensors.items():
         if role == "alpha" and math.prod(tensor.shape) != 1:
             return f"alpha_not_scalar: alpha has the shape {list(tensor.shape)}, so the scale is unknown"
-        if role not in _MAY_BE_INTEGER and not tensor.dtype.startswith(("F", "BF")):
+        if role not in MAY_BE_INTEGER and not tensor.dtype.startswith(("F", "BF")):
             return f"integer_weights: {role} is stored as {tensor.dtype}, which no LoRA factor can be"
         if 0 in tensor.shape:
             code = "rank_zero" if role.startswith(("lora_", "hada_", "lokr_", "glora_")) else "empty_tensor"

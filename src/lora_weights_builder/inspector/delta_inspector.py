@@ -96,7 +96,7 @@ def _describe(
     hint: FolderHint | None,
 ) -> LoraRecord:
     """What names, shapes and metadata say, before any weight is read."""
-    base = resolve_base_model(match, header.metadata, hint, blank.filename)
+    base = resolve_base_model(match, header.metadata, hint, blank.lora_name)
     encoder_tensors = sum(
         len(module.tensors)
         for module, place in zip(modules, match.placements, strict=True)
@@ -118,6 +118,7 @@ def _describe(
         model_family=base.family,
         base_model_code=base.code,
         base_model_name=base.name,
+        base_model_evidence=base.evidence,
         lora_type=kinds.most_common(1)[0][0] if kinds else None,
         adapter_types=tuple(sorted(kinds_present)),
         dialect=match.dialect,
@@ -269,6 +270,7 @@ def _rejected(blank: LoraRecord, fault: FileRejected, hint: FolderHint | None) -
         error_code=fault.code,
         base_model_code=base.code if base else blank.base_model_code,
         base_model_name=base.name if base else None,
+        base_model_evidence="folder" if base else None,
         model_family=base.family if base else None,
     )
     return _with_fallback(record, fault.message)

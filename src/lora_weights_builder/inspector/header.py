@@ -416,6 +416,11 @@ class _TableCache:
         self._tables.move_to_end(digest)
         return found[0]
 
+    def clear(self) -> None:
+        """Forget them all."""
+        self._tables.clear()
+        self._bytes = 0
+
     def put(self, digest: bytes, table: _Table, size: int) -> None:
         if size > self._capacity // 8:
             return

@@ -90,6 +90,8 @@ _SLICED_OFT: Final = re.compile(r"\.oft_blocks\.(?P<slice>\d{1,2})\Z")
 # "norm.key_norm.scale" in control LoRAs of Black Forest Labs: a replacement, spelled like the base model's own tensor.
 _NORM_SCALE: Final = re.compile(r"_norm\.scale\Z")
 
+# Suffixes that a longer one ends in.
+_TAILS: Final = frozenset(tail for tail in _SUFFIXES if any(suffix.endswith(f".{tail}") for suffix in _SUFFIXES))
 _LONGEST_SUFFIX: Final = max(suffix.count(".") for suffix in _SUFFIXES)
 
 
@@ -135,6 +137,9 @@ _PREFIXES: Final[tuple[_Prefix, ...]] = (
     _Prefix("text_encoder_2.", "te2", "diffusers"),
     _Prefix("text_encoder_3.", "te3", "diffusers"),
     _Prefix("text_encoder_4.", "te4", "diffusers"),
+    _Prefix("clip_l.", "te1", "onetrainer"),
+    _Prefix("clip_g.", "te2", "onetrainer"),
+    _Prefix("t5.", "te3", "onetrainer"),
     _Prefix("cond_stage_model.", "te", "original"),
     _Prefix("conditioner.embedders.0.", "te1", "original"),
     _Prefix("conditioner.embedders.1.", "te2", "original"),
@@ -157,7 +162,7 @@ class _Stem(NamedTuple):
 
 def parse_key(raw: str) -> Key | None:
     """Take one tensor name apart; ``None`` where it ends in no known role (a base model's ``.weight``, say)."""
-    found = _split_role(raw)
+    found = split_role(raw)
     if found is None:
         return None
     stem, role = found
@@ -165,17 +170,20 @@ def parse_key(raw: str) -> Key | None:
     return Key(raw, part, module, role, root, dialect)
 
 
-def _split_role(raw: str) -> tuple[str, str] | None:
-    """(name without its role, role)."""
+def split_role(raw: str) -> tuple[str, str] | None:
+    """(name without its role, role); ``None`` where it ends in no known one."""
     cut = len(raw)
     found: tuple[str, str] | None = None
     for _ in range(_LONGEST_SUFFIX + 1):
         cut = raw.rfind(".", 0, cut)
         if cut <= 0:
             break
-        role = _SUFFIXES.get(raw[cut + 1 :])
+        suffix = raw[cut + 1 :]
+        role = _SUFFIXES.get(suffix)
         if role is not None:
-            found = raw[:cut], role  # a longer suffix, met later, is the better one
+            found = raw[:cut], role
+            if suffix not in _TAILS:
+                return found  # else a longer suffix, met later, is the better one
     return found or _split_rare_role(raw)
 
 

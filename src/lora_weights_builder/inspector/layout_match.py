@@ -74,9 +74,10 @@ def match_layout(
     layout = _layout_of((architecture,) if architecture else candidates, structure)
     # Of an open tie the layout is only known where all candidates share it; any of them then gives the places.
     placing = architecture or (candidates[0] if candidates and layout else None)
-    placements = structure.placements.setdefault(
-        (placing, layout.id if layout else None), tuple(_places(modules, structure, placing, layout))
-    )
+    answer = (placing, layout.id if layout else None)
+    if answer not in structure.placements:
+        structure.placements[answer] = tuple(_places(modules, structure, placing, layout))
+    placements = structure.placements[answer]
     strange = [name for name in unknown_tensors if _bundle_of(name) is None]
     unmatched = len(strange) + sum(
         len(module.tensors) for module, place in zip(modules, placements, strict=True) if _is_unknown(module, place)
@@ -322,7 +323,7 @@ def _reason_without_adapters(unknown: Sequence[str]) -> str:
         stem, _, last = name.rpartition(".")
         if last in ("weight", "bias", "scale"):
             meanings, number = model_index().look_up(split_stem(stem).module)
-            base_weights += any(number in meaning.slots for meaning in meanings)
+            base_weights += any(meaning.slot(number) for meaning in meanings)
     if base_weights >= _MIN_CHECKPOINT_WEIGHTS:
         return "The file is a checkpoint: it holds a model's own weights, not a change of them."
     listed = ", ".join(unknown[:_LISTED])

@@ -22,6 +22,7 @@ import orjson
 from numpy.typing import NDArray
 
 from lora_weights_builder.errors import CatalogError
+from lora_weights_builder.inspector.adapters import MAY_BE_INTEGER
 from lora_weights_builder.records import (
     ENERGY_SHARES,
     BlockFacts,
@@ -45,8 +46,6 @@ NO_RANKS: Final[EnergyRanks] = (None, None, None)
 _CHANGES: Final[frozenset[StrengthKind]] = frozenset({"delta", "direction", "partial"})
 # A share of the energy that is missed by less than this is reached: rounding must not cost a rank.
 _ROUNDING: Final = 3e-5
-# Roles that are counts or flags, no parameters.
-_NO_PARAMETERS: Final = frozenset({"alpha", "reshape_weight", "on_input", "oft_scaled"})
 # Kinds that may change a vector; of all others, an unknown side leaves the weight's size open.
 _VECTORS: Final = frozenset({"norm", "full"})
 _COLUMNS: Final = (
@@ -76,7 +75,7 @@ def collect(
             rank=module.rank,
             alpha=strength.alpha,
             parameters=sum(
-                math.prod(info.shape) for role, info in module.tensors.items() if role not in _NO_PARAMETERS
+                math.prod(info.shape) for role, info in module.tensors.items() if role not in MAY_BE_INTEGER
             ),
             elements=_elements(module),
             singular_values=strength.singular_values,

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -290,20 +290,26 @@ def _claim(entry: Table) -> Claim:
 
 
 def _mark(entry: Table) -> Mark:
-    # A mark stands as a word of its own: "krea" in "flux1-krea-dev", never in "krealistic".
-    words = "|".join(entry.get("words", ()))
     return Mark(
         family=entry["family"],
         axis=entry["axis"],
         variant=entry["variant"],
-        words=re.compile(rf"(?<![a-z0-9])(?:{words})(?![a-z0-9])") if words else None,
+        words=_word_pattern(entry.get("words", ())),
         hashes=tuple(value.lower() for value in entry.get("hashes", ())),
         base_code=entry.get("base_code"),
+        checkpoints=_word_pattern(entry.get("checkpoints", ())),
+        paired_words=_word_pattern(entry.get("paired_words", ())),
+        of=entry.get("of"),
     )
 
 
 def _not_lora(entry: Table) -> NotLora:
     return NotLora(entry["id"], entry["reason"], re.compile(entry["names"]), entry.get("decides", False))
+
+
+def _word_pattern(words: Sequence[str]) -> re.Pattern[str] | None:
+    """A mark stands as a word of its own: "krea" in "flux1-krea-dev", never in "krealistic"."""
+    return re.compile(rf"(?<![a-z0-9])(?:{'|'.join(words)})(?![a-z0-9])") if words else None
 
 
 def _check_references(registry: Registry) -> None:
@@ -314,6 +320,7 @@ def _check_references(registry: Registry) -> None:
         "architecture": set(registry.architectures),
         "base model": set(registry.base_models),
         "encoder": set(registry.encoders),
+        "variant": {mark.variant for mark in registry.marks},
     }
     uses: list[tuple[str, str, str]] = []  # (kind, name, used by)
     for layout in registry.layouts.values():
@@ -331,8 +338,9 @@ def _check_references(registry: Registry) -> None:
         uses += [("architecture", architecture, "a claim") for architecture in claim.architectures]
         uses += [("base model", claim.base_code, "a claim")] if claim.base_code else []
     for mark in registry.marks:
-        uses.append(("family", mark.family, mark.variant))
-        uses += [("base model", mark.base_code, mark.variant)] if mark.base_code else []
+        uses.append(("family", mark.family, mark.variant or mark.axis))
+        uses += [("base model", mark.base_code, mark.variant or mark.axis)] if mark.base_code else []
+        uses += [("variant", mark.of, mark.variant)] if mark.of else []
     uses += [("layout", layout, alias) for alias, layout in registry.layout_aliases.items()]
     for kind, name, user in uses:
         if name not in known[kind]:

@@ -203,8 +203,12 @@ class Claim:
 class Mark:
     """A variant told by a word of a name or by the hash of the training checkpoint.
 
-    ``axis`` groups variants that exclude each other; one of each axis may apply. ``base_code`` is what the mark says in
-    metadata; in a file name a mark names the variant only.
+    ``axis`` groups variants that exclude each other; one of each axis may apply. An empty ``variant`` is the plain
+    model: it says that there is none on this axis. ``words`` are looked for in every name, ``checkpoints`` only in that
+    of the checkpoint trained on, where a looser pattern cannot mean something else. ``paired_words`` say something only
+    where a file of the same name with the opposite word stands beside. ``base_code`` is what the mark says in metadata;
+    in a file name a mark names the variant only. ``of`` is a variant of another axis, without which this one does not
+    exist.
     """
 
     family: str
@@ -213,6 +217,9 @@ class Mark:
     words: re.Pattern[str] | None
     hashes: tuple[str, ...]
     base_code: str | None
+    checkpoints: re.Pattern[str] | None = None
+    paired_words: re.Pattern[str] | None = None
+    of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ def _read(modules: Sequence[ModuleAdapter]) -> Structure:
             models += 1
             meanings, number = index.look_up(module.module)
             for meaning in meanings:
-                slot = meaning.slots.get(number)
+                slot = meaning.slot(number)
                 if slot is None:
                     if meaning.in_blocks and number != NO_NUMBER:
                         beyond.setdefault(meaning.owner, module.module)
@@ -220,7 +220,7 @@ def _encoder_slot(module: ModuleAdapter) -> tuple[str, Slot] | None:
     """The text encoder that a module fits by name and shape; parts are no evidence, writers number them differently."""
     meanings, number = encoder_index().look_up(module.module)
     for meaning in meanings:
-        slot = meaning.slots.get(number)
+        slot = meaning.slot(number)
         if slot is not None and _misfit(module, slot) < _MISSHAPEN:
             return meaning.owner, slot
     return None

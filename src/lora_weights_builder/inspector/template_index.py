@@ -32,17 +32,41 @@ class Slot(NamedTuple):
     shapes: tuple[tuple[int, ...], ...]
 
 
-class Meaning(NamedTuple):
+class Meaning:
     """What one architecture makes of a template: number in the name -> weight.
 
     ``in_blocks`` says that the template is that of a block, so that a number without a weight is one that the model
-    does not have.
+    does not have. Weights are only made when they are asked for: a process meets few of the many that are known.
     """
 
-    owner: str
-    dialect: str
-    slots: dict[int, Slot]
-    in_blocks: bool
+    __slots__ = ("_made", "_numbers", "dialect", "in_blocks", "owner")
+
+    def __init__(self, owner: str, dialect: str) -> None:
+        self.owner = owner
+        self.dialect = dialect
+        self.in_blocks = False
+        self._numbers: dict[int, tuple[Spelling, int]] = {}  # number in the name -> spelling, number in the spelling
+        self._made: dict[int, Slot] = {}
+
+    def slot(self, number: int) -> Slot | None:
+        """The weight at a number of the template, ``None`` where the model has none there."""
+        made = self._made.get(number)
+        if made is None and number in self._numbers:
+            made = self._made[number] = _slot(*self._numbers[number])
+        return made
+
+    def add(self, spelling: Spelling, numbers: dict[int, int]) -> None:
+        """Let a spelling stand at some numbers of the template.
+
+        Raises:
+            RegistryError: another weight stands at one of them.
+        """
+        self.in_blocks = self.in_blocks or spelling.first_block is not None
+        for number, own in numbers.items():
+            known = self._numbers.setdefault(number, (spelling, own))
+            if known[0] is not spelling and _slot(*known) != _slot(spelling, own):
+                message = f"{self.owner!r} gives the name {spelling.template!r} to two weights."
+                raise RegistryError(message, subject=self.owner)
 
 
 class TemplateIndex:
@@ -52,20 +76,12 @@ class TemplateIndex:
         tables: dict[str, dict[str, Meaning]] = {}
         for owner, spellings in owners:
             for spelling in spellings:
-                for template, slots in _templates(spelling):
-                    self._add(tables.setdefault(template, {}), owner, spelling, slots)
+                for template, numbers in _templates(spelling):
+                    meanings = tables.setdefault(template, {})
+                    if owner not in meanings:
+                        meanings[owner] = Meaning(owner, spelling.dialect)
+                    meanings[owner].add(spelling, numbers)
         self._meanings = {template: tuple(meanings.values()) for template, meanings in tables.items()}
-
-    @staticmethod
-    def _add(meanings: dict[str, Meaning], owner: str, spelling: Spelling, slots: dict[int, Slot]) -> None:
-        in_blocks = spelling.first_block is not None
-        known = meanings.setdefault(owner, Meaning(owner, spelling.dialect, {}, in_blocks))
-        for number, slot in slots.items():
-            if known.slots.setdefault(number, slot) != slot:
-                message = f"{owner!r} gives the name {spelling.template!r} to two weights."
-                raise RegistryError(message, subject=owner)
-        if in_blocks and not known.in_blocks:
-            meanings[owner] = known._replace(in_blocks=True)
 
     def look_up(self, module: str) -> tuple[tuple[Meaning, ...], int]:
         """The meanings of a folded module name, and the number in it (``NO_NUMBER`` where it has none)."""
@@ -81,18 +97,17 @@ def split(module: str) -> tuple[str, int]:
     return f"{module[: match.start()]}#{module[match.end() :]}", int(match[0])
 
 
-def _templates(spelling: Spelling) -> Iterator[tuple[str, dict[int, Slot]]]:
-    """The templates of a spelling, each with the weight at every number."""
+def _templates(spelling: Spelling) -> Iterator[tuple[str, dict[int, int]]]:
+    """The templates of a spelling, each with the numbers it takes and what they are in the spelling."""
     folded = spelling.template.replace(".", "_")
-    slots = {number: _slot(spelling, number) for number in spelling.indices or (0,)}
     first, _, _ = folded.partition("{i}")
     if spelling.indices and _BLOCK_NUMBER.search(folded) and not _NUMBER.search(first):
-        yield folded.replace("{i}", "#"), slots
+        yield folded.replace("{i}", "#"), dict(zip(spelling.indices, spelling.indices, strict=True))
         return
     # A weight that exists once, or a block's number that is not the name's first ("blocks.block7.blocks.0"): by name.
-    for number, slot in slots.items():
+    for number in spelling.indices or (0,):
         template, first_number = split(folded.replace("{i}", str(number)))
-        yield template, {first_number: slot}
+        yield template, {first_number: number}
 
 
 def _slot(spelling: Spelling, number: int) -> Slot:

@@ -1,15 +1,13 @@
 """Reads what trainers write beside the tensors: for people (tags, triggers, settings) and for the scale of PEFT files.
 
 The values are JSON in strings, written by anyone: nested without end, huge, or of another type than the name says.
-Every value is read through one of the few readers at the bottom, which give nothing back rather than fail.
+Every value is read through the readers of ``metadata_values``, which give nothing back rather than fail.
 
 What does not belong here: what metadata says about the model (``model_hints``); nothing here decides anything.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -17,10 +15,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from lora_weights_builder.inspector.metadata_values import (
+    MAX_TEXT,
+    Metadata,
+    first_text,
+    first_value,
+    parsed,
+    parsed_object,
+    plain_text,
+    real,
+    whole,
+)
 from lora_weights_builder.inspector.model_hints import BaseModelHint, ResolvedBase, base_model_hint, resolve_base_model
 from lora_weights_builder.records import MetadataSummary
 
 __all__ = [
+    "PEFT_FIELD",
     "BaseModelHint",
     "PeftScaling",
     "ResolvedBase",
@@ -30,10 +40,7 @@ __all__ = [
     "summarise",
 ]
 
-Metadata = Mapping[str, str]
-
-MAX_JSON_CHARS: Final = 8_000_000  # tag counts of large data sets reach a few megabytes
-MAX_TEXT: Final = 4_000
+PEFT_FIELD: Final = "lora_adapter_metadata"
 MAX_TAGS: Final = 200
 MAX_COUNTED_TAGS: Final = 200_000
 MAX_TRIGGERS: Final = 50
@@ -48,26 +55,26 @@ _MUSUBI_MODULES: Final = frozenset(
 
 def summarise(metadata: Metadata) -> MetadataSummary:
     """The facts that people ask for; every field is ``None`` or empty where the metadata does not hold it."""
-    ai_toolkit = _object(metadata, "training_info")
-    software = _object(metadata, "software")
-    frequencies = _object(metadata, "ss_tag_frequency")
-    one_trainer = _object(metadata, "ot_config")
+    ai_toolkit = parsed_object(metadata, "training_info")
+    software = parsed_object(metadata, "software")
+    frequencies = parsed_object(metadata, "ss_tag_frequency")
+    one_trainer = parsed_object(metadata, "ot_config")
     return MetadataSummary(
-        base_model=_text(metadata, "ss_base_model_version", "modelspec.architecture"),
-        base_checkpoint=_text(metadata, "ss_sd_model_name") or _plain(one_trainer.get("base_model_name")),
-        title=_text(metadata, "modelspec.title", "ss_output_name", "name"),
-        author=_text(metadata, "modelspec.author"),
+        base_model=first_text(metadata, "ss_base_model_version", "modelspec.architecture"),
+        base_checkpoint=first_text(metadata, "ss_sd_model_name") or plain_text(one_trainer.get("base_model_name")),
+        title=first_text(metadata, "modelspec.title", "ss_output_name", "name"),
+        author=first_text(metadata, "modelspec.author"),
         trigger_words=_triggers(metadata, frequencies),
         tags=_tags(frequencies),
-        declared_rank=_whole(_first(metadata, "ss_network_dim") or one_trainer.get("lora_rank")),
-        declared_alpha=_real(_first(metadata, "ss_network_alpha") or one_trainer.get("lora_alpha")),
-        resolution=_resolution(_first(metadata, "modelspec.resolution", "ss_resolution")),
+        declared_rank=whole(first_value(metadata, "ss_network_dim") or one_trainer.get("lora_rank")),
+        declared_alpha=real(first_value(metadata, "ss_network_alpha") or one_trainer.get("lora_alpha")),
+        resolution=_resolution(first_value(metadata, "modelspec.resolution", "ss_resolution")),
         date=_date(metadata),
         trainer=_trainer(metadata, software),
-        steps=_whole(_first(metadata, "ss_steps", "ss_max_train_steps") or ai_toolkit.get("step")),
-        epochs=_whole(_first(metadata, "ss_epoch", "ss_num_epochs") or ai_toolkit.get("epoch")),
-        license=_text(metadata, "modelspec.license"),
-        description=_text(metadata, "modelspec.description", "ss_training_comment"),
+        steps=whole(first_value(metadata, "ss_steps", "ss_max_train_steps") or ai_toolkit.get("step")),
+        epochs=whole(first_value(metadata, "ss_epoch", "ss_num_epochs") or ai_toolkit.get("epoch")),
+        license=first_text(metadata, "modelspec.license"),
+        description=first_text(metadata, "modelspec.description", "ss_training_comment"),
     )
 
 
@@ -75,14 +82,14 @@ def _triggers(metadata: Metadata, frequencies: Mapping[str, Any]) -> tuple[str, 
     """Words that call the LoRA up: as declared, else the folder names of the data set ("10_sks woman")."""
     declared: list[str] = []
     for name in ("modelspec.trigger_phrase", "trigger_words", "activation text", "ss_trigger_words", "trigger_word"):
-        value = _text(metadata, name)
+        value = first_text(metadata, name)
         if value is None:
             continue
-        listed = _json(value) if value.startswith("[") else None
+        listed = parsed(value) if value.startswith("[") else None
         words = listed if isinstance(listed, list) else value.split(",")
         declared += [word.strip() for word in words if isinstance(word, str)]
     if not any(declared):
-        folders = [*frequencies, *_object(metadata, "ss_dataset_dirs")]
+        folders = [*frequencies, *parsed_object(metadata, "ss_dataset_dirs")]
         declared = [match["words"].strip() for name in folders if (match := _FOLDER.fullmatch(name))]
     return tuple(dict.fromkeys(word[:MAX_TEXT] for word in declared if word))[:MAX_TRIGGERS]
 
@@ -91,7 +98,7 @@ def _tags(frequencies: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
     counted: Counter[str] = Counter()
     for tags in frequencies.values():
         for tag, count in tags.items() if isinstance(tags, dict) else ():
-            number = _whole(count)
+            number = whole(count)
             if number is not None and number > 0 and len(counted) < MAX_COUNTED_TAGS:
                 counted[tag.strip()[:MAX_TEXT]] += number
     return tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:MAX_TAGS])
@@ -108,13 +115,13 @@ def _resolution(text: str | None) -> tuple[int, int] | None:
 
 
 def _date(metadata: Metadata) -> str | None:
-    written = _first(metadata, "modelspec.date")
+    written = first_value(metadata, "modelspec.date")
     if written:
         try:
             return datetime.fromisoformat(written.strip()).isoformat()
         except ValueError:
             pass  # some other notation; the trainer's clock may still be there
-    seconds = _real(_first(metadata, "ss_training_finished_at", "ss_training_started_at"))
+    seconds = real(first_value(metadata, "ss_training_finished_at", "ss_training_started_at"))
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None
     except (ValueError, OverflowError, OSError):
@@ -122,18 +129,18 @@ def _date(metadata: Metadata) -> str | None:
 
 
 def _trainer(metadata: Metadata, software: Mapping[str, Any]) -> str | None:
-    module = _text(metadata, "ss_network_module") or ""
+    module = first_text(metadata, "ss_network_module") or ""
     if any(name.startswith("ot_") for name in metadata):
         return "OneTrainer"
-    if name := _plain(software.get("name")):
+    if name := plain_text(software.get("name")):
         return name
-    if module in _MUSUBI_MODULES or "musubi" in (_text(metadata, "modelspec.implementation") or "").lower():
+    if module in _MUSUBI_MODULES or "musubi" in (first_text(metadata, "modelspec.implementation") or "").lower():
         return "musubi-tuner"
     if module.startswith("lycoris"):
         return "sd-scripts with LyCORIS"
     if module or "ss_sd_scripts_commit_hash" in metadata:
         return "sd-scripts"
-    return "diffusers" if "lora_adapter_metadata" in metadata else None
+    return "diffusers" if PEFT_FIELD in metadata else None
 
 
 # --- The scale of PEFT files
@@ -186,9 +193,9 @@ def peft_scaling(metadata: Metadata) -> PeftScaling | None:
     Patterns are compared literally with the end of a module's name. PEFT allows regular expressions there; running
     those of a stranger's file could take for ever.
     """
-    if "lora_adapter_metadata" not in metadata:
+    if PEFT_FIELD not in metadata:
         return None
-    flat = _object(metadata, "lora_adapter_metadata")
+    flat = parsed_object(metadata, PEFT_FIELD)
     settings: dict[str, dict[str, Any]] = {}
     for name, value in flat.items():
         component, _, field = name.rpartition(".")
@@ -202,12 +209,12 @@ def peft_scaling(metadata: Metadata) -> PeftScaling | None:
 def _config(values: Mapping[str, Any]) -> _Config:
     patterns = values.get("alpha_pattern")
     return _Config(
-        alpha=_real(values.get("lora_alpha")),
+        alpha=real(values.get("lora_alpha")),
         rank_stabilised=values.get("use_rslora") is True,
         patterns={
             name.removeprefix("^").replace(".", "_"): alpha
             for name, value in (patterns.items() if isinstance(patterns, dict) else ())
-            if (alpha := _real(value)) is not None
+            if (alpha := real(value)) is not None
         },
     )
 
@@ -222,54 +229,3 @@ def _longest_end(patterns: Mapping[str, float], module: str) -> float | None:
         if start == 0:
             break
     return None
-
-
-# --- Readers: whatever stands there, they return what was asked for or nothing
-
-
-def _first(metadata: Metadata, *names: str) -> str | None:
-    """The first value that says something; trainers write "None" and empty strings."""
-    for name in names:
-        value = metadata.get(name)
-        if isinstance(value, str) and value.strip() not in ("", "None", "null"):
-            return value
-    return None
-
-
-def _text(metadata: Metadata, *names: str) -> str | None:
-    value = _first(metadata, *names)
-    return value.strip()[:MAX_TEXT] if value is not None else None
-
-
-def _plain(value: object) -> str | None:
-    return value.strip()[:MAX_TEXT] or None if isinstance(value, str) else None
-
-
-def _json(text: str) -> object:
-    if len(text) > MAX_JSON_CHARS:
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):  # 200,000 open brackets are valid JSON's beginning
-        return None
-
-
-def _object(metadata: Metadata, name: str) -> dict[str, Any]:
-    value = metadata.get(name)
-    found = _json(value) if isinstance(value, str) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _real(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)) or len(str(value)[:65]) > 64:
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _whole(value: object) -> int | None:
-    number = _real(value)
-    return int(number) if number is not None and abs(number) < 2**53 and number == int(number) else None

@@ -16,7 +16,7 @@ import orjson
 import sqlalchemy as sa
 
 from lora_weights_builder.errors import CatalogError, Conflict, NotFound, UsageError
-from lora_weights_builder.library import catalog_search, database, ledger, paths, rows
+from lora_weights_builder.library import catalog_search, database, ledger, pair_store, paths, rows
 from lora_weights_builder.library.database import (
     Database,
     id_ledger,
@@ -132,16 +132,19 @@ class Catalog:
                 sa.select(lora_module_facts.c.facts).where(lora_module_facts.c.lora_id == row["id"])
             ).scalar_one_or_none()
             twins = connection.execute(same.order_by(lora.c.id).limit(MAX_DUPLICATES_SHOWN)).scalars().all()
+            pair = pair_store.partner_of(connection, row["id"])
         metadata, summary = rows.metadata_of(row)
         return LoraDetail(
-            rows.lora_row(row),
-            rows.blocks_of(row),
-            metadata,
-            summary,
-            tuple(reversed(history)),
-            tuple(twins),
+            row=rows.lora_row(row),
+            blocks=rows.blocks_of(row),
+            metadata=metadata,
+            summary=summary,
+            history=tuple(reversed(history)),
+            duplicates=tuple(twins),
             module_facts=facts,
             energy_ranks=rows.energy_ranks_of(row),
+            pair=pair,
+            base_model_evidence=row["base_model_evidence"],
         )
 
     def summary(self) -> CatalogSummary:
@@ -339,7 +342,8 @@ def save_root(connection: sa.Connection, path: str) -> int:
 def _row(connection: sa.Connection, stable_id: str) -> sa.RowMapping | None:
     if not stable_id.isascii():
         return None  # no id holds anything else, and not every text can be bound
-    return connection.execute(sa.select(lora).where(lora.c.stable_id == stable_id)).mappings().one_or_none()
+    statement = sa.select(lora, pair_store.PARTNER).where(lora.c.stable_id == stable_id)
+    return connection.execute(statement).mappings().one_or_none()
 
 
 def _unknown(stable_id: str) -> NotFound:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from lora_weights_builder.errors import UsageError
 from lora_weights_builder.inspector.block_layouts import registry
-from lora_weights_builder.library import rows
+from lora_weights_builder.library import pair_store, rows
 from lora_weights_builder.library.database import LAYOUT_KEY, RANK_KEY, STRENGTH_KEY, lora
 from lora_weights_builder.records import FacetValue, LoraRow, SearchPage, SearchQuery
 
@@ -52,8 +52,8 @@ _FACETS: Final[dict[str, sa.ColumnElement[Any]]] = {
     "role": lora.c.role,
 }
 # Not read for a list: they are long, or stand behind the long ones, and only the view of one entry shows them.
-_UNLISTED: Final = frozenset({"metadata", "summary", "search_text", *rows.ENERGY_COLUMNS})
-_LISTED: Final = [column for column in lora.c if column.name not in _UNLISTED]
+_UNLISTED: Final = frozenset({"metadata", "summary", "search_text", "base_model_evidence", *rows.ENERGY_COLUMNS})
+_LISTED: Final = [*(column for column in lora.c if column.name not in _UNLISTED), pair_store.PARTNER]
 
 
 def search(connection: sa.Connection, query: SearchQuery) -> SearchPage:

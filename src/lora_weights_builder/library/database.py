@@ -13,15 +13,16 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool
 
 from lora_weights_builder.errors import CatalogError, ConfigError, NewerSchema
+from lora_weights_builder.library.database_errors import explained
 from lora_weights_builder.library.locks import write_lock
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """Every schema version, oldest first; the last is what this program writes. Alembic's chain must say the same."""
 BUSY_TIMEOUT_S: Final = 30.0
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -130,10 +131,11 @@ lora = sa.Table(
     sa.Column("warnings", sa.Text, nullable=False),
     sa.Column("summary", sa.Text, nullable=False),
     sa.Column("metadata", sa.Text, nullable=False),
-    # Added by a migration, hence behind the long ones: a list that reads these walks their overflow pages first.
+    # Added by migrations, hence behind the long ones: a list that reads these walks their overflow pages first.
     sa.Column("rank_90", sa.Integer),
     sa.Column("rank_95", sa.Integer),
     sa.Column("rank_99", sa.Integer),
+    sa.Column("base_model_evidence", sa.Text),
     sa.CheckConstraint("state IN ('present', 'missing')", name="lora_state_known"),
     sa.CheckConstraint(
         "stale IN (0, 1) AND has_block_weights IN (0, 1) AND measured IN (0, 1) AND fallback IN (0, 1)"
@@ -194,6 +196,31 @@ lora_history = sa.Table(
     sa.Column("note", sa.Text),
     sa.Index("lora_history_by_lora", "lora_id", "id"),
 )
+
+# The two halves of a LoRA that comes in two files. A row an entry, and the second foreign key asks for the partner's
+# own row: a link that is not mutual cannot be stored, and with one of the two goes the other. A table beside ``lora``
+# and no column in it, because a key of its own is what such a constraint refers to.
+lora_pair = sa.Table(
+    "lora_pair",
+    metadata,
+    sa.Column("lora_id", sa.Integer, sa.ForeignKey("lora.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("partner_id", sa.Integer, nullable=False),
+    sa.Column("noise", sa.Text, nullable=False),  # which half the entry is: a variant of the registry
+    sa.UniqueConstraint("lora_id", "partner_id", name="lora_pair_is_one"),
+    sa.ForeignKeyConstraint(
+        ["partner_id", "lora_id"],
+        ["lora_pair.lora_id", "lora_pair.partner_id"],
+        name="lora_pair_is_mutual",
+        ondelete="CASCADE",
+        deferrable=True,
+        initially="DEFERRED",
+    ),
+    sa.CheckConstraint("partner_id <> lora_id", name="lora_pair_is_of_two"),
+)
+
+# Work over the whole catalogue that changes of entries leave to the end of a run. Triggers put it here, so that a run
+# that is killed, or a root that is taken off, leaves nothing undone.
+work_due = sa.Table("work_due", metadata, sa.Column("task", sa.Text, primary_key=True))
 
 scan = sa.Table(
     "scan",
@@ -404,32 +431,3 @@ def _needs_immutable(path: Path) -> bool:
         and not Path(f"{path}-shm").exists()
         and not (Path(f"{path}-wal").exists() and Path(f"{path}-wal").stat().st_size > 0)
     )
-
-
-_SENTENCES: Final = (
-    ("disk image is malformed", "is damaged; restore a copy with `lwb restore` or index anew into another file"),
-    ("file is not a database", "is not a database; choose another file with --db, or remove it"),
-    ("disk is full", "cannot grow because the disk is full; free some space and run again, nothing committed is lost"),
-    ("readonly database", "cannot be written; make the file and its folder writable"),
-    ("database is locked", "is locked by another program; close that and try again"),
-    ("unable to open", "cannot be opened; look at the permissions of the file and its folder"),
-    ("disk I/O error", "cannot be read or written (disk I/O error); look at the disk"),
-)
-
-
-@contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn the database driver's errors into a :class:`CatalogError` that names the file and what to do."""
-    try:
-        yield
-    except (sa.exc.DBAPIError, sqlite3.Error) as fault:
-        cause: Any = fault.orig if isinstance(fault, sa.exc.DBAPIError) else fault
-        text = str(cause)
-        if isinstance(cause, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.InterfaceError):
-            raise  # a slip of this program, not a state of the file
-        sentence = next((sentence for mark, sentence in _SENTENCES if mark in text), f"cannot be used: {text}")
-        raise CatalogError(f"The database {path} {sentence}.", subject=str(path)) from fault
-    except OSError as fault:
-        if fault.filename is not None and os.fspath(fault.filename).startswith(str(path)):
-            raise CatalogError(f"The database {path} cannot be used: {fault.strerror}.", subject=str(path)) from fault
-        raise

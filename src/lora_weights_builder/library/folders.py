@@ -103,6 +103,32 @@ def walk(root: str, *, skips: Callable[[str], bool], listed_roots: Iterable[str]
     return result
 
 
+def look(path: str, relative: str, *, listed_roots: Iterable[str]) -> FoundFile | None:
+    """The one file at a storable path, as :func:`walk` would find it; ``None`` where there is none to be found.
+
+    Args:
+        relative: its place below the root, storable and POSIX. listed_roots: absolute OS paths.
+
+    Raises:
+        OSError: the path cannot be looked at.
+    """
+    os_path = paths.to_os(path)
+    try:
+        target = os.path.realpath(os_path, strict=True)
+        is_link = Path(os_path).is_symlink()
+        found = Path(os_path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as fault:
+        if _is_loop(fault):
+            return None
+        raise
+    listed = [os.path.realpath(root) for root in listed_roots]
+    if not stat.S_ISREG(found.st_mode) or not any(paths.is_inside(target, root) for root in listed):
+        return None
+    return FoundFile(path, relative, _marks(found, os_path), target if is_link else None)
+
+
 def _add_plain(entry: os.DirEntry[str], folder: _Folder, files: list[FoundFile]) -> bool:
     """The shortest way for what nearly every entry is, a plain file with a plain name; false where it is not."""
     name = entry.name

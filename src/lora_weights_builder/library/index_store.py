@@ -122,6 +122,13 @@ def known_rows(connection: sa.Connection) -> list[KnownRow]:
     return list(map(KnownRow._make, cursor.fetchall()))
 
 
+def known_row(connection: sa.Connection, stable_id: str) -> KnownRow | None:
+    """One entry as a scan knows it."""
+    columns = [lora.c[name] for name in KnownRow._fields]
+    found = connection.execute(sa.select(*columns).where(lora.c.stable_id == stable_id)).one_or_none()
+    return None if found is None else KnownRow._make(found)
+
+
 def waiting_ids(connection: sa.Connection) -> list[Waiting]:
     """Ids without an entry that are not retired."""
     columns = [id_ledger.c[name] for name in Waiting._fields]

@@ -1,7 +1,7 @@
 """Brings the catalogue up to what the library's folders hold.
 
     walk -> which files are new or changed -> read their headers -> settle which entry each is -> store
-         -> read the data of those that only had their header read -> mark duplicates
+         -> read the data of those that only had their header read -> mark duplicates, link pairs
 
 Files that look as they did when they were last read are not opened. Inspections run in the executor that is handed in
 and are kept in the database as they come, so a killed run is taken up where it stopped; ids and rows are written in
@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lora_weights_builder.library import identity, index_store, paths, rows
+from lora_weights_builder.library import identity, index_store, paths, relations, rows
 from lora_weights_builder.library.catalog import Catalog, save_root
 from lora_weights_builder.library.conventions import Conventions, load_conventions
 from lora_weights_builder.library.folders import FoundFile
@@ -43,12 +43,16 @@ GONE: Final = "not_found"  # deleted between walking and reading: a new file tha
 class IndexOptions:
     """How a run goes about it.
 
-    ``full`` reads every file again, also those that have not changed. ``allow_empty`` believes a root that is
-    suddenly empty. ``conventions`` are the packaged ones if ``None``; ``inspector`` is the real one if ``None``.
-    Files of at most ``measure_at_once`` bytes are read whole in the first pass.
+    ``full`` reads every file again, also those that have not changed; ``again`` only those of these storable paths.
+    ``headers_only`` is for a first look: what is new is listed with all that its header says, and waits for the next
+    run to be measured; data is read only where nothing else tells which entry a file is. ``allow_empty`` believes a
+    root that is suddenly empty. ``conventions`` are the packaged ones if ``None``; ``inspector`` is the real one if
+    ``None``. Files of at most ``measure_at_once`` bytes are read whole in the first pass.
     """
 
     full: bool = False
+    again: frozenset[str] = frozenset()
+    headers_only: bool = False
     allow_empty: bool = False
     conventions: Conventions | None = None
     inspector: Inspector | None = None
@@ -136,28 +140,20 @@ class _Run:
     def _go(self, roots: Sequence[str], saved: dict[int, str]) -> None:
         self._tell("walk", 0, 0, force=True)
         self._scan.walk(roots, saved, allow_empty=self._options.allow_empty, save=self._save_root)
-        comparison = self._scan.compare(full=self._options.full)
+        comparison = self._scan.compare(full=self._options.full, again=self._options.again)
         self._store_unopened(comparison)
         self._inspect_changed(comparison.changed)
         pending = comparison.pending
         if not self._stopped:
             pending = [*pending, *self._settle_and_store()]
-        if not self._stopped:
+        if not self._stopped and not self._options.headers_only:
             self._measure(pending)
         self._tell("duplicates", 0, 0)
-        self._duplicates = self._mark_duplicates()
+        self._duplicates = relations.settle(self._database)
 
     def _save_root(self, path: str) -> int:
         with self._database.writing() as connection:
             return save_root(connection, path)
-
-    def _mark_duplicates(self) -> int:
-        with self._database.reading() as connection:
-            if index_store.duplicates_are_marked(connection):
-                return index_store.count_duplicates(connection)
-        with self._database.writing() as connection:
-            index_store.mark_duplicates(connection)
-            return index_store.count_duplicates(connection)
 
     def _summary(self) -> ScanSummary:
         problems = [*self._scan.problems, *self._problems]
@@ -183,7 +179,8 @@ class _Run:
         """Write what stamps alone say: files that are back as they were, and those out of sight for now."""
         self._unchanged = comparison.unchanged
         self._outcome |= dict.fromkeys((row.file_path for row in comparison.returned), "updated")
-        self._outcome |= dict.fromkeys((row.file_path for row in comparison.pending), "updated")
+        pending = "unchanged" if self._options.headers_only else "updated"
+        self._outcome |= dict.fromkeys((row.file_path for row in comparison.pending), pending)
         self._outcome |= dict.fromkeys((row.file_path for row in comparison.failed), "failed")
         if comparison.failed:
             with self._database.reading() as connection:
@@ -210,7 +207,7 @@ class _Run:
         if outdated:
             with self._database.writing() as connection:
                 index_store.delete_staged(connection, outdated)
-        limit = self._options.measure_at_once
+        limit = -1 if self._options.headers_only else self._options.measure_at_once
         tasks = [
             self._task(file, measure=file.stamp.size <= limit)
             for file in sorted(changed, key=lambda file: paths.sort_key(file.relative))

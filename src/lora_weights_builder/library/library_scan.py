@@ -107,12 +107,12 @@ class LibraryScan:
             text = self._hint_texts[place] = rows.hint_text(self._conventions.hint(file.relative))
         return text
 
-    def compare(self, *, full: bool) -> Comparison:
-        """Sort the files by what their stamps say; with ``full`` every file is to be inspected."""
+    def compare(self, *, full: bool, again: Collection[str] = ()) -> Comparison:
+        """Sort the files by what their stamps say; those in ``again``, or with ``full`` all, are to be inspected."""
         result = Comparison()
         for path, file in self.files.items():
             entry = self._present.get(path) or self._returned(file)
-            if entry is None or full or self._needs_inspection(file, entry):
+            if entry is None or full or path in again or self._needs_inspection(file, entry):
                 self._changed.add(path)
                 result.changed.append(file)
                 continue

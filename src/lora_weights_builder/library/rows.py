@@ -84,6 +84,7 @@ def columns(record: LoraRecord, hint: FolderHint) -> dict[str, Any]:
         "content_hash": record.content_hash,
         "base_model_code": record.base_model_code,
         "base_model_name": _clean(record.base_model_name),
+        "base_model_evidence": record.base_model_evidence,
         "category_code": hint.category_code or UNKNOWN_CATEGORY,
         "category_name": _clean(hint.category_name),
         "role": hint.role or DEFAULT_ROLE,
@@ -166,7 +167,7 @@ def search_text(row: StoredRow) -> str:
 
 
 def lora_row(row: StoredRow) -> LoraRow:
-    """A row of ``lora`` as callers see it."""
+    """A row of ``lora`` as callers see it; beside its columns it has ``pair_id``."""
     raw = _strengths(row)
     return LoraRow(
         id=row["id"],
@@ -211,6 +212,7 @@ def lora_row(row: StoredRow) -> LoraRow:
         stale=bool(row["stale"]),
         stale_reason=row["stale_reason"],
         duplicate_of=row["duplicate_of"],
+        pair_id=row["pair_id"],
         error=row["error"],
         error_code=row["error_code"],
         warnings=tuple(orjson.loads(row["warnings"])),

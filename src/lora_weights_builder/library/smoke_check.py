@@ -18,7 +18,8 @@ from lora_weights_builder.errors import CatalogError, FileRejected
 from lora_weights_builder.inspector.block_layouts import registry
 from lora_weights_builder.library import paths
 from lora_weights_builder.library.catalog import Catalog
-from lora_weights_builder.library.database import WAL_RESET_FIXED, database_path, explained
+from lora_weights_builder.library.database import WAL_RESET_FIXED, database_path
+from lora_weights_builder.library.database_errors import explained
 from lora_weights_builder.records import CheckResult
 
 MAX_NAMED: Final = 10  # offenders that a detail spells out
@@ -231,11 +232,21 @@ _FURTHER: Final[tuple[tuple[str, _Query], ...]] = (
         _listed("SELECT file_path FROM lora WHERE state = 'present' GROUP BY file_path HAVING count(*) > 1"),
     ),
     (
+        "Pairs that are not mutual",
+        _listed(
+            "SELECT one.lora_id FROM lora_pair AS one LEFT JOIN lora_pair AS other"
+            " ON other.lora_id = one.partner_id AND other.partner_id = one.lora_id AND other.noise <> one.noise"
+            " WHERE other.lora_id IS NULL"
+        ),
+    ),
+    (
         "Rows that the search index misses",
         _listed("SELECT id FROM lora WHERE id NOT IN (SELECT id FROM lora_search_docsize)"),
     ),
 )
-_OWN: Final = frozenset({"id_ledger", "lora_block_weights", "lora_history", "lora_search", "root", "scan"})
+_OWN: Final = frozenset(
+    {"id_ledger", "lora_block_weights", "lora_history", "lora_pair", "lora_search", "root", "scan", "work_due"}
+)
 _FILE: Final[tuple[tuple[str, _Query], ...]] = (
     ("Broken references", _foreign_keys),
     ("Integrity errors", _integrity),

@@ -172,10 +172,10 @@ export interface paths {
         put?: never;
         /**
          * Reindex One
-         * @description Look at the file of one entry again, and read it if it changed.
+         * @description Read the file of one entry again, whether it seems to have changed or not, and no other file.
          *
-         *     The whole root is looked at, because which entry a file is cannot be told from that file alone: it may have changed
-         *     places with another one.
+         *     Where the file is gone or holds something else, its whole root is looked at, because which entry a file is cannot be
+         *     told from that file alone: it may have changed places with another one.
          */
         post: operations["reindex_one"];
         delete?: never;
@@ -886,6 +886,7 @@ export interface components {
          *       "architecture": "flux1",
          *       "architecture_evidence": "tensors",
          *       "base_model_code": "FLX",
+         *       "base_model_evidence": "folder",
          *       "base_model_name": "FLUX",
          *       "block_count": 38,
          *       "block_layout": "flux_transformer_38",
@@ -1014,6 +1015,11 @@ export interface components {
             architecture_evidence: string | null;
             /** Base Model Code */
             base_model_code: string;
+            /**
+             * Base Model Evidence
+             * @description What `base_model_code` comes from; null where it is unknown or from before this was noted.
+             */
+            base_model_evidence: ("folder" | "metadata" | "tensors") | null;
             /** Base Model Name */
             base_model_name: string | null;
             /** Block Count */
@@ -1085,6 +1091,12 @@ export interface components {
             };
             /** Model Family */
             model_family: string | null;
+            pair: components["schemas"]["PairLink"] | null;
+            /**
+             * Pair Id
+             * @description Stable id of the other half of a LoRA that comes in two files.
+             */
+            pair_id: string | null;
             /**
              * Parameters
              * @description Numbers stored for the modules that count; null if unmeasured.
@@ -1274,6 +1286,11 @@ export interface components {
             lora_type: string | null;
             /** Model Family */
             model_family: string | null;
+            /**
+             * Pair Id
+             * @description Stable id of the other half of a LoRA that comes in two files.
+             */
+            pair_id: string | null;
             /**
              * Pending
              * @description Listed, but its weights have not been read yet.
@@ -1549,6 +1566,19 @@ export interface components {
             stable_id: string;
             /** Validation Warnings */
             validation_warnings: string[];
+        };
+        /**
+         * PairLink
+         * @description The other half of a LoRA that comes in two files.
+         */
+        PairLink: {
+            /**
+             * Noise
+             * @description Which half that one is: `high-noise` or `low-noise`.
+             */
+            noise: string;
+            /** Stable Id */
+            stable_id: string;
         };
         /**
          * ReindexAnswer

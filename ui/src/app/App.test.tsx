@@ -149,6 +149,16 @@ describe("an entry", () => {
     expect(await screen.findByText("0 of 5 blocks")).toBeTruthy();
   });
 
+  it("leads to the other half of a LoRA in two files", async () => {
+    const { container } = open("/lora/IMG-CLT-001", {
+      "GET /api/lora/*": () => aDetail({ pair: { stable_id: "IMG-CLT-002", noise: "low-noise" } }),
+    });
+    const link = await screen.findByRole("link", { name: "IMG-CLT-002" });
+    expect(link.getAttribute("href")).toBe("/lora/IMG-CLT-002");
+    expect(link.parentElement?.textContent).toBe("One of two files; the low-noise half is IMG-CLT-002");
+    expect(await axeViolations(container)).toEqual([]);
+  });
+
   it("shows text from files as text", async () => {
     const evil = '<img src="x" onerror="document.title=1">';
     const { container } = open("/lora/IMG-CLT-001", {

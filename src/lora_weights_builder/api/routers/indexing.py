@@ -18,8 +18,7 @@ from lora_weights_builder.api.deps import CatalogDep, CountsDep, JobsDep
 from lora_weights_builder.api.jobs import JobStatus
 from lora_weights_builder.api.routers.lora import StableId, find
 from lora_weights_builder.api.schemas import IndexStatus, ReindexAnswer, ReindexOneAnswer, ScanError, StopAnswer
-from lora_weights_builder.errors import Busy, NotFound
-from lora_weights_builder.library import paths
+from lora_weights_builder.errors import Busy
 from lora_weights_builder.records import ProgressEvent
 
 router = APIRouter(prefix="/api/lora", tags=["indexing"])
@@ -60,19 +59,14 @@ async def reindex_all(
 
 @router.post("/reindex_one/{stable_id}")
 async def reindex_one(stable_id: StableId, catalog: CatalogDep, jobs: JobsDep) -> ReindexOneAnswer:
-    """Look at the file of one entry again, and read it if it changed.
+    """Read the file of one entry again, whether it seems to have changed or not, and no other file.
 
-    The whole root is looked at, because which entry a file is cannot be told from that file alone: it may have changed
-    places with another one.
+    Where the file is gone or holds something else, its whole root is looked at, because which entry a file is cannot be
+    told from that file alone: it may have changed places with another one.
     """
     began = time.monotonic()
-    row = (await run_in_threadpool(find, catalog, stable_id)).row
-    roots = {root.id: paths.to_os(root.path) for root in await run_in_threadpool(catalog.roots)}
-    if row.root_id not in roots:
-        raise NotFound(
-            f"The root that {stable_id!r} was found in is no longer one of the library's.", subject=stable_id
-        )
-    job = jobs.start([roots[row.root_id]])
+    await run_in_threadpool(find, catalog, stable_id)
+    job = jobs.start(entry=stable_id)
     if job is None:
         raise Busy("An index job is running; try again when it has ended.", subject=stable_id)
     await asyncio.shield(asyncio.wrap_future(job.future))

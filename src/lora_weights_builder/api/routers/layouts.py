@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import blake3
 from fastapi import APIRouter, Path, Request, Response
 
-from lora_weights_builder.api import schemas
+from lora_weights_builder.api import registry_schemas as schemas
 from lora_weights_builder.api.base_schema import ApiModel
 from lora_weights_builder.errors import NotFound
 from lora_weights_builder.inspector import block_layouts

@@ -32,7 +32,10 @@ export function Facts({ entry }: { entry: LoraDetail }) {
   const ranks = describeRanks(entry);
   return (
     <dl className={css.facts}>
-      <Fact name="Base" detail={entry.base_model_code}>
+      <Fact
+        name="Base"
+        detail={[entry.base_model_code, EVIDENCE[entry.base_model_evidence ?? ""]].filter(Boolean).join(", ")}
+      >
         {entry.base_model_name ?? "unknown"}
       </Fact>
       <Fact name="Category" detail={entry.category_code}>

@@ -110,6 +110,14 @@ function Entry({ entry, blocks, isStale }: { entry: LoraDetail; blocks: BlocksAn
             <span className={`mono ${css.path}`}>{entry.file_path}</span>
           </Copy>
         </p>
+        {entry.pair !== null && (
+          <p className={css.otherHalf}>
+            One of two files; the {entry.pair.noise} half is{" "}
+            <Link to="/lora/$stableId" params={{ stableId: entry.pair.stable_id }} className="mono">
+              {entry.pair.stable_id}
+            </Link>
+          </p>
+        )}
       </header>
       <Facts entry={entry} />
       {entry.error !== null && (
