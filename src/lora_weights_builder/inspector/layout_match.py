@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 from lora_weights_builder.inspector.block_layouts import Layout, registry
 from lora_weights_builder.inspector.key_grammar import parse_key, split_stem
 from lora_weights_builder.inspector.model_hints import base_model_hint
-from lora_weights_builder.inspector.structure import MIN_COVERAGE, Structure, of_encoder, structure_of
+from lora_weights_builder.inspector.structure import MIN_COVERAGE, Structure, is_misshapen, of_encoder, structure_of
 from lora_weights_builder.inspector.template_index import model_index
 from lora_weights_builder.records import Evidence, FolderHint, LayoutMatch, ModuleAdapter, Placement
 
@@ -138,9 +138,9 @@ def _as_written(modules: Sequence[ModuleAdapter], structure: Structure) -> tuple
     for module in modules[:_VOTERS]:
         key = parse_key(_first_name(module))
         meanings, _ = model_index().look_up(module.module)
-        for meaning in meanings if key else ():
-            if key and meaning.owner in written:
-                written[meaning.owner].add((key.dialect, meaning.dialect))
+        for one in candidates if key else ():
+            if key and one in meanings:
+                written[one].add((key.dialect, meanings[one].dialect))
     return tuple(one for one in candidates if not written[one] & registry().architectures[one].not_written_as) or (
         candidates
     )
@@ -191,8 +191,8 @@ def _layout_for(architecture: str, structure: Structure) -> str | None:
         fitting = [layout for layout in layouts if layout.encoders and touched.issubset(layout.encoders)]
     else:
         owners = _groups_by_block(registry().layouts[known.layout_id])
-        slots = (own[architecture] for own in structure.slots if architecture in own)
-        touched = {owners[slot.block_index] for slot in slots if slot.block_index is not None}
+        slots = (sighting.slot(architecture) for sighting in structure.sightings)
+        touched = {owners[slot.block_index] for slot in slots if slot and slot.block_index is not None}
         groups = ((layout, {group.key for group in layout.groups}) for layout in layouts if not layout.encoders)
         fitting = [layout for layout, keys in groups if touched <= keys]
     return min(fitting, key=lambda layout: layout.block_count).id if touched and fitting else None
@@ -209,7 +209,7 @@ def _places(
         layout, registry().layouts[registry().architectures[architecture].layout_id] if architecture else None
     )
     encoder_starts = {group.key: group.start for group in layout.groups} if layout and layout.encoders else {}
-    for module, own, encoder in zip(modules, structure.slots, structure.encoder_slots, strict=True):
+    for module, sighting, encoder in zip(modules, structure.sightings, structure.encoder_slots, strict=True):
         if encoder is not None:
             name, layer = encoder
             start = encoder_starts.get(name)
@@ -217,10 +217,9 @@ def _places(
             yield Placement("text_encoder", block, f"{name}:{layer.canonical}")
         elif of_encoder(module):
             yield Placement("text_encoder", None, f"{module.part}:{module.module}")
-        elif architecture is None or architecture not in own:
+        elif architecture is None or (slot := sighting.slot(architecture)) is None:
             yield Placement("unknown", None, module.module)
         else:
-            slot = own[architecture]
             block = None if slot.block_index is None else shift.get(slot.block_index)
             yield Placement(slot.kind, block, slot.canonical)
 
@@ -249,7 +248,8 @@ def _dialect(modules: Sequence[ModuleAdapter], architecture: str | None) -> str 
         dialect = key.dialect if key else "bare"
         if dialect in _SHARED_DIALECTS:
             meanings, _ = model_index().look_up(module.module)
-            spelled = next((meaning.dialect for meaning in meanings if meaning.owner == architecture), dialect)
+            meaning = meanings.get(architecture or "")
+            spelled = meaning.dialect if meaning else dialect
             dialect = dialect if spelled in _SHARED_SPELLINGS else spelled
         votes[dialect] += 1
     return votes.most_common(1)[0][0] if votes else None
@@ -292,7 +292,7 @@ def _near_miss(modules: Sequence[ModuleAdapter], structure: Structure) -> str:
     if structure.fitting >= MIN_COVERAGE and closest in structure.beyond:
         past = structure.beyond[closest]
         return f"The modules are those of {name}, but {past} stands past its last block, so another model is meant."
-    if second := _second_model(structure, closest):
+    if second := _second_model(modules, structure, closest):
         other, share = second
         other_name = registry().architectures[other].name
         return (
@@ -303,9 +303,12 @@ def _near_miss(modules: Sequence[ModuleAdapter], structure: Structure) -> str:
     return f"No architecture fits; {closest} comes closest: {shares} ({some} ...)."
 
 
-def _second_model(structure: Structure, first: str) -> tuple[str, float] | None:
+def _second_model(modules: Sequence[ModuleAdapter], structure: Structure, first: str) -> tuple[str, float] | None:
     """The architecture that takes the modules which the closest one leaves, and their share, if together they do."""
-    fits = [own.keys() - wrong for own, wrong in zip(structure.slots, structure.misshapen, strict=True)]
+    fits = [
+        {one for one in sighting.meanings if (slot := sighting.slot(one)) and not is_misshapen(module, slot)}
+        for module, sighting in zip(modules, structure.sightings, strict=True)
+    ]
     models = sum(encoder is None for encoder in structure.encoder_slots)
     left = Counter(owner for owners in fits if first not in owners for owner in owners)
     if not left:
@@ -323,7 +326,7 @@ def _reason_without_adapters(unknown: Sequence[str]) -> str:
         stem, _, last = name.rpartition(".")
         if last in ("weight", "bias", "scale"):
             meanings, number = model_index().look_up(split_stem(stem).module)
-            base_weights += any(meaning.slot(number) for meaning in meanings)
+            base_weights += any(meaning.slot(number) for meaning in meanings.values())
     if base_weights >= _MIN_CHECKPOINT_WEIGHTS:
         return "The file is a checkpoint: it holds a model's own weights, not a change of them."
     listed = ", ".join(unknown[:_LISTED])
@@ -345,10 +348,12 @@ def _warnings(
     if architecture is None:
         return
     name = registry().architectures[architecture].name
-    strange = [
-        m.module for m, wrong in zip(modules, structure.misshapen, strict=True) if wrong and architecture in wrong
-    ]
-    if strange:
+    if architecture in structure.misshapen:
+        strange = [
+            module.module
+            for module, sighting in zip(modules, structure.sightings, strict=True)
+            if (slot := sighting.slot(architecture)) and is_misshapen(module, slot)
+        ]
         yield f"other_shapes: {_some(strange)}: named as in {name}, but of another shape there"
     unknown = [m.module for m, place in zip(modules, placements, strict=True) if _is_unknown(m, place)]
     if unknown and any(place.kind in ("block", "global") for place in placements):

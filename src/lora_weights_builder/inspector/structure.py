@@ -11,18 +11,21 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from lora_weights_builder.inspector.block_layouts import registry
 from lora_weights_builder.inspector.registry_model import Layout
 from lora_weights_builder.inspector.template_index import (
     NO_NUMBER,
+    Meaning,
+    Shapes,
     Slot,
     encoder_index,
     is_matrix,
     matrices_by_sort,
     model_index,
     sort_of,
+    split,
 )
 from lora_weights_builder.records import ModuleAdapter, Placement
 
@@ -36,23 +39,33 @@ _FITS: Final = 0.0
 _OTHER_KERNEL: Final = 0.5
 _MISSHAPEN: Final = 3.0
 _MANY_BLOCKS: Final = 8  # from here on, what is missing of a model says something
-_NONE: Final[frozenset[str]] = frozenset()
+
+
+class Sighting(NamedTuple):
+    """What the registry makes of one module's name: the number in it, and architecture -> meaning of the rest."""
+
+    meanings: Mapping[str, Meaning]
+    number: int
+
+    def slot(self, architecture: str) -> Slot | None:
+        """The weight that an architecture means by the name, whatever its shape; ``None`` where it means none."""
+        meaning = self.meanings.get(architecture)
+        return meaning.slot(self.number) if meaning else None
 
 
 @dataclass(slots=True)
 class Structure:
     """What names and shapes alone say of a file.
 
-    ``candidates`` are the architectures they allow. ``slots`` has for each module the weight that each architecture
-    means by its name, ``misshapen`` those among them whose weight has another shape. ``encoder_slots`` has the text
-    encoder and weight of modules in a text encoder's part, ``None`` for the others and for the unknown. ``encoders``
-    are the (encoder, part) pairs found. ``closest`` is the architecture that names most modules, ``named`` and
-    ``fitting`` the shares of them that it names, and that have its shapes, too. ``beyond`` has for each architecture
-    the first module whose number is past the model's last block.
+    ``candidates`` are the architectures they allow. ``sightings`` are aligned with the modules; those in a text
+    encoder's part mean nothing there. ``encoder_slots`` has the text encoder and weight of those, ``None`` for the
+    others and for the unknown. ``encoders`` are the (encoder, part) pairs found. ``closest`` is the architecture that
+    names most modules, ``named`` and ``fitting`` the shares of them that it names, and that have its shapes, too.
+    ``beyond`` has for each architecture a module whose number is past the model's last block; ``misshapen`` are those
+    that name a module whose shape they do not have.
     """
 
-    slots: tuple[Mapping[str, Slot], ...]
-    misshapen: tuple[frozenset[str], ...]
+    sightings: tuple[Sighting, ...]
     encoder_slots: tuple[tuple[str, Slot] | None, ...]
     encoders: tuple[tuple[str, str], ...]
     encoder_only: bool
@@ -61,10 +74,22 @@ class Structure:
     named: float = 0.0
     fitting: float = 0.0
     beyond: Mapping[str, str] = field(default_factory=dict)
+    misshapen: frozenset[str] = frozenset()
     placements: dict[tuple[str | None, str | None], tuple[Placement, ...]] = field(default_factory=dict)
 
 
-_CACHED: Final = 32
+@dataclass(slots=True)
+class _Tally:
+    """Modules counted by architecture: ``score`` in half points, so that equals are equal."""
+
+    named: Counter[str] = field(default_factory=Counter)
+    fitting: Counter[str] = field(default_factory=Counter)
+    score: Counter[str] = field(default_factory=Counter)
+    beyond: dict[str, str] = field(default_factory=dict)
+
+
+_NOWHERE: Final = Sighting({}, NO_NUMBER)
+_CACHED: Final = 64
 _CACHED_MODULES: Final = 4096  # larger files are rare and would fill the memory
 _structures: OrderedDict[tuple[object, ...], Structure] = OrderedDict()
 
@@ -91,57 +116,54 @@ def of_encoder(module: ModuleAdapter) -> bool:
 
 def _read(modules: Sequence[ModuleAdapter]) -> Structure:
     index = model_index()
-    slots: list[Mapping[str, Slot]] = []
-    misshapen: list[frozenset[str]] = []
-    score: Counter[str] = Counter()
-    beyond: dict[str, str] = {}
-    models = 0
+    sightings: list[Sighting] = []
+    # Modules of one template and shape differ by their number only, so each architecture is asked once for all of them.
+    alike: dict[tuple[str, int | None, int | None, tuple[int, ...]], list[tuple[ModuleAdapter, int]]] = {}
     for module in modules:
-        named: dict[str, Slot] = {}
-        slots.append(named)
-        other_shape: list[str] = []
-        if not of_encoder(module):
-            models += 1
-            meanings, number = index.look_up(module.module)
-            for meaning in meanings:
-                slot = meaning.slot(number)
-                if slot is None:
-                    if meaning.in_blocks and number != NO_NUMBER:
-                        beyond.setdefault(meaning.owner, module.module)
-                    continue
-                named[meaning.owner] = slot
-                cost = _misfit(module, slot)
-                score[meaning.owner] += round(2 * (1 - cost))  # in halves: whole numbers, so that equals are equal
-                if cost >= _MISSHAPEN:
-                    other_shape.append(meaning.owner)
-        misshapen.append(frozenset(other_shape) if other_shape else _NONE)
+        if of_encoder(module):
+            sightings.append(_NOWHERE)
+            continue
+        template, number = split(module.module)
+        sightings.append(Sighting(index.meanings_of(template), number))
+        key = (template, module.out_features, module.in_features, module.kernel)
+        alike.setdefault(key, []).append((module, number))
+    tally = _Tally()
+    for key, numbered in alike.items():
+        for owner, meaning in index.meanings_of(key[0]).items():
+            _count(tally, owner, meaning, numbered)
     encoder_slots = tuple(_encoder_slot(module) if of_encoder(module) else None for module in modules)
-    found = Structure(
-        tuple(slots),
-        tuple(misshapen),
-        encoder_slots,
-        _encoders(modules, encoder_slots),
-        encoder_only=bool(modules) and not models,
-        beyond=beyond,
-    )
-    if models:
-        _judge(found, modules, models, score)
+    found = Structure(tuple(sightings), encoder_slots, _encoders(modules, encoder_slots), bool(modules) and not alike)
+    found.beyond = tally.beyond
+    found.misshapen = frozenset(one for one in tally.named if tally.fitting[one] < tally.named[one])
+    if alike:
+        _judge(found, modules, sum(map(len, alike.values())), tally)
     elif found.encoders:
         found.candidates = tuple(one for one in registry().architectures if _takes(one, found.encoders))
     return found
 
 
-def _judge(found: Structure, modules: Sequence[ModuleAdapter], models: int, score: Counter[str]) -> None:
+def _count(tally: _Tally, owner: str, meaning: Meaning, numbered: Sequence[tuple[ModuleAdapter, int]]) -> None:
+    """Count like modules, each with its number, for one architecture that knows their template."""
+    seen: dict[Shapes, int] = {}
+    for module, number in numbered:
+        shapes = meaning.shapes_at(number)
+        if shapes is not None:
+            seen[shapes] = seen.get(shapes, 0) + 1
+        elif meaning.in_blocks and number != NO_NUMBER:
+            tally.beyond.setdefault(owner, module.module)
+    for shapes, count in seen.items():
+        cost = _misfit(numbered[0][0], shapes)
+        tally.named[owner] += count
+        tally.score[owner] += count * round(2 * (1 - cost))
+        if cost < _MISSHAPEN:
+            tally.fitting[owner] += count
+
+
+def _judge(found: Structure, modules: Sequence[ModuleAdapter], models: int, tally: _Tally) -> None:
     """Keep the architectures that fit best, and note which comes closest."""
-    named = Counter(owner for owners in found.slots for owner in owners)
-    wrong = Counter(owner for owners in found.misshapen for owner in owners)
-    fitting = {owner: count - wrong[owner] for owner, count in named.items()}
+    named, fitting = tally.named, tally.fitting
     if named:
-        nearest = max(named, key=lambda one: (fitting[one], named[one], one not in found.beyond))
-        # Of two models in one file, the likeliest among those that have the same part of it.
-        rivals = [one for one in named if fitting[one] == fitting[nearest]]
-        alike = [one for one in rivals if all((one in own) == (nearest in own) for own in found.slots)]
-        found.closest = registry().likeliest_first(alike)[0]
+        found.closest = _closest(found, tally)
         found.named = named[found.closest] / models
         found.fitting = fitting[found.closest] / models
     possible = [one for one in registry().architectures if one in named and one not in found.beyond]
@@ -152,17 +174,33 @@ def _judge(found: Structure, modules: Sequence[ModuleAdapter], models: int, scor
             for one in possible
             if named[one] >= MIN_COVERAGE * models and fitting[one] >= max(MIN_SHAPED * models, 1)
         ]
-    best = max((score[one] for one in allowed), default=0)
-    ties = tuple(one for one in allowed if score[one] == best)
+    best = max((tally.score[one] for one in allowed), default=0)
+    ties = tuple(one for one in allowed if tally.score[one] == best)
     for rule in (_fills_its_stacks, _is_whole, _has_its_encoders):
         if len(ties) > 1:
             ties = tuple(one for one in ties if rule(one, found, modules)) or ties
     found.candidates = ties
 
 
-def _misfit(module: ModuleAdapter, slot: Slot) -> float:
+def _closest(found: Structure, tally: _Tally) -> str:
+    """The architecture that most modules fit; of two models in one file, the likeliest with the same part of it."""
+    named, fitting = tally.named, tally.fitting
+    nearest = max(named, key=lambda one: (fitting[one], named[one], one not in tally.beyond))
+    rivals = [one for one in named if fitting[one] == fitting[nearest]]
+    if len(rivals) == 1:
+        return nearest
+    own = {one: [sighting.slot(one) is not None for sighting in found.sightings] for one in rivals}
+    return registry().likeliest_first([one for one in rivals if own[one] == own[nearest]])[0]
+
+
+def is_misshapen(module: ModuleAdapter, slot: Slot) -> bool:
+    """Whether a module has the name of a weight and another shape."""
+    return _misfit(module, slot.shapes) >= _MISSHAPEN
+
+
+def _misfit(module: ModuleAdapter, shapes: Shapes) -> float:
     """What the difference between a module and a weight costs. What the factors leave open fits."""
-    return min([_misfit_shape(module, shape) for shape in slot.shapes], default=_FITS)
+    return min([_misfit_shape(module, shape) for shape in shapes], default=_FITS)
 
 
 def _misfit_shape(module: ModuleAdapter, shape: tuple[int, ...]) -> float:
@@ -189,7 +227,8 @@ def _fills_its_stacks(architecture: str, found: Structure, _: Sequence[ModuleAda
 
     A few blocks prove nothing: one module in Flux's last block may as well be one in the middle of a longer model.
     """
-    present = {own[architecture].block_index for own in found.slots if architecture in own} - {None}
+    slots = (sighting.slot(architecture) for sighting in found.sightings)
+    present = {slot.block_index for slot in slots if slot is not None} - {None}
     layout: Layout = registry().layouts[registry().architectures[architecture].layout_id]
     stacks = [range(group.start, group.start + group.count) for group in layout.groups]
     return len(present) >= _MANY_BLOCKS and all(present.issuperset(s) or present.isdisjoint(s) for s in stacks)
@@ -203,8 +242,8 @@ def _is_whole(architecture: str, found: Structure, modules: Sequence[ModuleAdapt
     """
     present: dict[str, set[str]] = {}
     blocks: set[int] = set()
-    for module, own in zip(modules, found.slots, strict=True):
-        slot = own.get(architecture)
+    for module, sighting in zip(modules, found.sightings, strict=True):
+        slot = sighting.slot(architecture)
         if slot is not None and slot.block_index is not None and is_matrix(slot.shapes):
             blocks.add(slot.block_index)
             present.setdefault(sort_of(module.module), set()).add(module.module)
@@ -219,10 +258,10 @@ def _has_its_encoders(architecture: str, found: Structure, _: Sequence[ModuleAda
 def _encoder_slot(module: ModuleAdapter) -> tuple[str, Slot] | None:
     """The text encoder that a module fits by name and shape; parts are no evidence, writers number them differently."""
     meanings, number = encoder_index().look_up(module.module)
-    for meaning in meanings:
+    for encoder, meaning in meanings.items():
         slot = meaning.slot(number)
-        if slot is not None and _misfit(module, slot) < _MISSHAPEN:
-            return meaning.owner, slot
+        if slot is not None and not is_misshapen(module, slot):
+            return encoder, slot
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -22,6 +22,8 @@ _BLOCK_NUMBER: Final = re.compile(r"(?<![^_])\{i\}(?![^_])")
 _DIGITS: Final = re.compile(r"\d+")
 NO_NUMBER: Final = -1
 
+Shapes = tuple[tuple[int, ...], ...]
+
 
 class Slot(NamedTuple):
     """One weight of one architecture (or text encoder)."""
@@ -29,7 +31,7 @@ class Slot(NamedTuple):
     kind: PlaceKind
     block_index: int | None
     canonical: str
-    shapes: tuple[tuple[int, ...], ...]
+    shapes: Shapes
 
 
 class Meaning:
@@ -55,6 +57,11 @@ class Meaning:
             made = self._made[number] = _slot(*self._numbers[number])
         return made
 
+    def shapes_at(self, number: int) -> Shapes | None:
+        """The shapes that the weight at a number may have, without making it; ``None`` where there is no weight."""
+        known = self._numbers.get(number)
+        return known[0].shapes if known else None
+
     def add(self, spelling: Spelling, numbers: dict[int, int]) -> None:
         """Let a spelling stand at some numbers of the template.
 
@@ -69,6 +76,9 @@ class Meaning:
                 raise RegistryError(message, subject=self.owner)
 
 
+_NOTHING: Final[Mapping[str, Meaning]] = {}
+
+
 class TemplateIndex:
     """Template -> its meanings, one an architecture."""
 
@@ -81,12 +91,16 @@ class TemplateIndex:
                     if owner not in meanings:
                         meanings[owner] = Meaning(owner, spelling.dialect)
                     meanings[owner].add(spelling, numbers)
-        self._meanings = {template: tuple(meanings.values()) for template, meanings in tables.items()}
+        self._meanings: Mapping[str, Mapping[str, Meaning]] = tables
 
-    def look_up(self, module: str) -> tuple[tuple[Meaning, ...], int]:
+    def meanings_of(self, template: str) -> Mapping[str, Meaning]:
+        """Architecture (or text encoder) -> what it makes of a template."""
+        return self._meanings.get(template, _NOTHING)
+
+    def look_up(self, module: str) -> tuple[Mapping[str, Meaning], int]:
         """The meanings of a folded module name, and the number in it (``NO_NUMBER`` where it has none)."""
         template, number = split(module)
-        return self._meanings.get(template, ()), number
+        return self.meanings_of(template), number
 
 
 def split(module: str) -> tuple[str, int]:
@@ -132,7 +146,7 @@ def sort_of(module: str) -> str:
     return _DIGITS.sub("#", module)
 
 
-def is_matrix(shapes: Sequence[tuple[int, ...]]) -> bool:
+def is_matrix(shapes: Shapes) -> bool:
     """Whether a weight is one that LoRAs are made for, rather than a norm's vector or a table."""
     return any(len(shape) > 1 for shape in shapes)
 
