@@ -95,6 +95,7 @@ def parse_only(paths: Iterable[Path]) -> int:
 def forget() -> None:
     """Make every name and shape one that was never met."""
     structure._structures.clear()
+    layout_match._recent.clear()
     adapters._remembered.clear()
     header._TABLES.clear()
     key_grammar.split_stem.cache_clear()

@@ -19,8 +19,9 @@ The rules, in their order (those from 1 to 4 stand in ``structure``):
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from lora_weights_builder.inspector.block_layouts import Layout, registry
@@ -65,33 +66,84 @@ def match_layout(
         the denoiser, or encoder layers (kind ``text_encoder``) where the file holds nothing else. An open tie is an
         answer, too: ``architecture`` ``None`` with the ``candidates``.
     """
-    if reason := _foreign(modules):
-        return _no_match(modules, unknown_tensors, reason)
-    structure = structure_of(modules)
-    candidates = registry().likeliest_first(_as_written(modules, structure))
+    known = _known(modules, unknown_tensors)
+    if known.foreign:
+        return _no_match(modules, unknown_tensors, known.foreign)
+    candidates, structure = known.candidates, known.structure
     decision = _decide(candidates, metadata or {}, hint)
     architecture = decision.architecture
     layout = _layout_of((architecture,) if architecture else candidates, structure)
     # Of an open tie the layout is only known where all candidates share it; any of them then gives the places.
     placing = architecture or (candidates[0] if candidates and layout else None)
     answer = (placing, layout.id if layout else None)
-    if answer not in structure.placements:
-        structure.placements[answer] = tuple(_places(modules, structure, placing, layout))
-    placements = structure.placements[answer]
-    strange = [name for name in unknown_tensors if _bundle_of(name) is None]
-    unmatched = len(strange) + sum(
-        len(module.tensors) for module, place in zip(modules, placements, strict=True) if _is_unknown(module, place)
-    )
+    if answer not in known.placed:
+        known.placed[answer] = _placed(known, placing, layout)
+    placed = known.placed[answer]
     return LayoutMatch(
         architecture=architecture,
         candidates=candidates if len(candidates) > 1 else (),
         evidence=decision.evidence,
         layout_id=layout.id if layout else None,
-        placements=placements,
-        unmatched_tensor_count=unmatched,
-        dialect=_dialect(modules, placing),
+        placements=placed.placements,
+        unmatched_tensor_count=placed.unmatched,
+        dialect=placed.dialect,
         reason=None if layout else _reason(modules, unknown_tensors, structure, architecture, candidates),
-        warnings=tuple(_warnings(modules, placements, unknown_tensors, structure, placing)),
+        warnings=placed.warnings,
+    )
+
+
+class _Placed(NamedTuple):
+    """What is said of a file's modules once a model and layout are chosen for them."""
+
+    placements: tuple[Placement, ...]
+    unmatched: int
+    dialect: str | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Known:
+    """All that follows from a file's modules and strange tensors, before metadata and folder are asked."""
+
+    modules: Sequence[ModuleAdapter]
+    unknown: Sequence[str]
+    foreign: str | None
+    structure: Structure
+    candidates: tuple[str, ...]
+    placed: dict[tuple[str | None, str | None], _Placed] = field(default_factory=dict)
+
+
+_REMEMBERED: Final = 64
+_recent: OrderedDict[tuple[int, int], _Known] = OrderedDict()
+
+
+def _known(modules: Sequence[ModuleAdapter], unknown: Sequence[str]) -> _Known:
+    """Look a file's modules up, or remember it: files of one trainer share the very objects that grouping made."""
+    key = id(modules), id(unknown)  # the entry holds both, so no other object can have their ids
+    found = _recent.get(key)
+    if found is not None:
+        _recent.move_to_end(key)
+        return found
+    structure = structure_of(modules)
+    candidates = registry().likeliest_first(_as_written(modules, structure))
+    found = _Known(modules, unknown, _foreign(modules), structure, candidates)
+    if isinstance(modules, tuple) and isinstance(unknown, tuple):  # nobody can change them behind our back
+        _recent[key] = found
+        if len(_recent) > _REMEMBERED:
+            _recent.popitem(last=False)
+    return found
+
+
+def _placed(known: _Known, architecture: str | None, layout: Layout | None) -> _Placed:
+    modules = known.modules
+    placements = tuple(_places(modules, known.structure, architecture, layout))
+    strange = sum(_bundle_of(name) is None for name in known.unknown)
+    places = zip(modules, placements, strict=True)
+    return _Placed(
+        placements,
+        strange + sum(len(module.tensors) for module, place in places if _is_unknown(module, place)),
+        _dialect(modules, architecture),
+        tuple(_warnings(modules, placements, known.unknown, known.structure, architecture)),
     )
 
 

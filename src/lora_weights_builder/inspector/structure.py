@@ -27,7 +27,7 @@ from lora_weights_builder.inspector.template_index import (
     sort_of,
     split,
 )
-from lora_weights_builder.records import ModuleAdapter, Placement
+from lora_weights_builder.records import ModuleAdapter
 
 MIN_COVERAGE: Final = 0.9
 #: Where no model's shapes cover the file, its names may, if this share of the modules has the shapes, too.
@@ -75,7 +75,6 @@ class Structure:
     fitting: float = 0.0
     beyond: Mapping[str, str] = field(default_factory=dict)
     misshapen: frozenset[str] = frozenset()
-    placements: dict[tuple[str | None, str | None], tuple[Placement, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
