@@ -47,6 +47,13 @@ class UsageError(LwbError):
     http_status = 422
 
 
+class BadField(UsageError):
+    """A field of a request holds what it may not; the sentence names the field, what it takes and what was found."""
+
+    code = "bad_field"
+    http_status = 400
+
+
 class FileRejected(LwbError):
     """A file is not a LoRA that can be read: damaged, hostile, of another format, or gone.
 

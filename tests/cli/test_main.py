@@ -19,8 +19,8 @@ def test_help_lists_every_command(lwb: Lwb) -> None:
     commands = answer.out.partition("Commands:")[2].split("\n")
     assert answer.code == 0
     assert [line.split()[0] for line in commands if line.strip()] == [
-        "serve", "index", "inspect", "search", "show", "check", "layouts", "capture", "hash", "forget", "demo", "ids",
-        "roots",
+        "serve", "index", "inspect", "search", "show", "export", "check", "layouts", "capture", "hash", "forget",
+        "demo", "ids", "roots",
     ]  # fmt: skip
 
 

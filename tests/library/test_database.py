@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 
 from lora_weights_builder.errors import CatalogError, ConfigError, NewerSchema
 from lora_weights_builder.inspector.block_layouts import registry
-from lora_weights_builder.library import database
+from lora_weights_builder.library import database, profile_tables
 from lora_weights_builder.library.catalog import Catalog
 from tests.library.library_files import RunIndex, write_lora
 
@@ -29,10 +29,11 @@ def test_a_new_database_has_the_pragmas_that_survive_a_power_cut(catalog: Catalo
 
 
 def test_the_migrations_make_the_tables_that_the_program_uses(catalog: Catalog) -> None:
+    tables = profile_tables.lora_profile.metadata  # the one of all modules of tables, once this one is imported
     with catalog.database.engine.connect() as connection, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # indexes over expressions cannot be reflected; compared below
         context = MigrationContext.configure(connection)
-        found = compare_metadata(context, database.metadata)
+        found = compare_metadata(context, tables)
         indexes = set(
             connection.exec_driver_sql(
                 "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
@@ -40,7 +41,7 @@ def test_the_migrations_make_the_tables_that_the_program_uses(catalog: Catalog) 
         )
     differences = [change for change in found if not (change[0] == "remove_table" and "lora_search" in change[1].name)]
     assert differences == []
-    assert indexes == {str(index.name) for table in database.metadata.tables.values() for index in table.indexes}
+    assert indexes == {str(index.name) for table in tables.tables.values() for index in table.indexes}
 
 
 def test_the_known_revisions_are_those_of_the_migrations() -> None:

@@ -264,7 +264,8 @@ def test_a_catalogue_from_before_is_backed_up_keeps_its_ids_and_is_linked_by_the
     with sqlite3.connect(catalog.path) as plain:
         for trigger in ("added", "changed", "removed"):
             plain.execute(f"DROP TRIGGER lora_pair_{trigger}")
-        plain.execute("DROP TABLE lora_pair")
+        for table in ("lora_pair", "lora_profile", "combined_profile"):
+            plain.execute(f"DROP TABLE {table}")
         plain.execute("DROP TABLE work_due")
         plain.execute("ALTER TABLE lora DROP COLUMN base_model_evidence")
         plain.execute("UPDATE alembic_version SET version_num = '0002'")

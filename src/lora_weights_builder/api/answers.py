@@ -18,6 +18,7 @@ from lora_weights_builder.api.block_schemas import Block, BlocksAnswer
 from lora_weights_builder.errors import UsageError
 from lora_weights_builder.inspector import facts_view
 from lora_weights_builder.inspector.block_layouts import Layout, registry
+from lora_weights_builder.library.entry_layout import fallback_layout
 
 _ROW_FIELDS = tuple(schemas.LoraRow.model_fields)
 _row_values = attrgetter(*_ROW_FIELDS)
@@ -123,7 +124,7 @@ def _blocks_answer(
     warnings = [problem] if problem else []
     layout = _layout_of(row, warnings)
     if not detail.blocks and not row.pending:
-        fallback = _fallback_layout(row)
+        fallback = fallback_layout(row)
         if fallback is not None:
             return _neutral(row, fallback, warnings)
     return BlocksAnswer(
@@ -148,15 +149,6 @@ def _layout_of(row: records.LoraRow, warnings: list[str]) -> Layout | None:
     if layout_id != row.block_layout:
         warnings.append(f"layout_renamed: the stored layout {row.block_layout!r} is read as {layout_id!r}")
     return registry().layouts[layout_id]
-
-
-def _fallback_layout(row: records.LoraRow) -> Layout | None:
-    base = registry().base_models.get(row.base_model_code)
-    if base is None or base.fallback_layout is None:
-        return None
-    if row.block_layout is not None and row.model_family not in {None, base.family}:
-        return None  # another architecture in this folder keeps its own layout
-    return registry().layouts[base.fallback_layout]
 
 
 def _neutral(row: records.LoraRow, layout: Layout, warnings: list[str]) -> BlocksAnswer:

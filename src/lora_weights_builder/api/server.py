@@ -23,7 +23,7 @@ from lora_weights_builder.api.error_shape import DOCUMENTED_ERRORS, FaultBoundar
 from lora_weights_builder.api.gate import Gate, Policy, policy_for
 from lora_weights_builder.api.jobs import IndexJobs
 from lora_weights_builder.api.library_run import library_run
-from lora_weights_builder.api.routers import health, indexing, layouts, lora
+from lora_weights_builder.api.routers import combine, health, indexing, layouts, lora, profiles
 from lora_weights_builder.api.ui_files import install_ui
 from lora_weights_builder.config import Settings, load_settings
 from lora_weights_builder.library.catalog import Catalog
@@ -32,7 +32,14 @@ ANSWERING_THREADS: Final = 8
 """Answers are arithmetic under one interpreter lock: more threads only take turns at it, and all get slower."""
 
 OPENAPI_PATH: Final = "/api/openapi.json"
-_ROUTERS: Final = (health.router, layouts.router, indexing.router, lora.router)  # `/{stable_id}` last: it takes any
+_ROUTERS: Final = (
+    health.router,
+    layouts.router,
+    indexing.router,
+    combine.router,
+    profiles.router,
+    lora.router,  # `/{stable_id}` last: it takes any
+)
 
 
 class App(FastAPI):
@@ -124,6 +131,8 @@ def _share_error_answers(document: dict[str, Any]) -> dict[str, Any]:
                 if int(status) < 400:
                     continue
                 schema = {"$ref": "#/components/schemas/ErrorBody"}
+                if answer["content"].get("application/json", {}).get("schema", schema) != schema:
+                    continue  # an error of a shape of its own, which its route declares
                 shared[f"Error{status}"] = {
                     "description": answer["description"],
                     "content": {"application/json": {"schema": schema}},

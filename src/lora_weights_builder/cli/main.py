@@ -19,6 +19,7 @@ from lora_weights_builder.cli import (
     check,
     console,
     demo,
+    export,
     file_hash,
     forget,
     ids,
@@ -68,6 +69,7 @@ app.command("index")(index.index)
 app.command("inspect")(inspect_files.inspect)
 app.command("search")(search.search)
 app.command("show")(show.show)
+app.command("export")(export.export)
 app.command("check")(check.check)
 app.command("layouts")(layouts.layouts)
 app.command("capture")(capture.capture)

@@ -245,7 +245,18 @@ _FURTHER: Final[tuple[tuple[str, _Query], ...]] = (
     ),
 )
 _OWN: Final = frozenset(
-    {"id_ledger", "lora_block_weights", "lora_history", "lora_pair", "lora_search", "root", "scan", "work_due"}
+    {
+        "combined_profile",
+        "id_ledger",
+        "lora_block_weights",
+        "lora_history",
+        "lora_pair",
+        "lora_profile",
+        "lora_search",
+        "root",
+        "scan",
+        "work_due",
+    }
 )
 _FILE: Final[tuple[tuple[str, _Query], ...]] = (
     ("Broken references", _foreign_keys),

@@ -81,6 +81,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/lora/combine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Combine Loras
+         * @description Say whether entries go together, and what a loader has to be told of each of them.
+         */
+        post: operations["combine_loras"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lora/combined-profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Combined Profile
+         * @description Keep a selection under a name; 409 where the name is taken.
+         */
+        post: operations["create_combined_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lora/combined-profile/by-name/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Combined Profile By Name
+         * @description One selection by its name.
+         */
+        get: operations["get_combined_profile_by_name"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lora/combined-profile/{profile_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Combined Profile
+         * @description One selection by its id.
+         */
+        get: operations["get_combined_profile"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Combined Profile
+         * @description Delete a selection; answers with what it was.
+         */
+        delete: operations["delete_combined_profile"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lora/combined-profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Combined Profiles
+         * @description All selections that are kept under a name.
+         */
+        get: operations["list_combined_profiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/lora/index_events": {
         parameters: {
             query?: never;
@@ -279,6 +383,54 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lora/{stable_id}/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Profiles
+         * @description The profiles of one entry, also of one whose file is missing.
+         */
+        get: operations["list_profiles"];
+        put?: never;
+        /**
+         * Create Profile
+         * @description Save a new profile; 400 where it does not fit the layout, 409 where the entry has one of this name.
+         */
+        post: operations["create_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lora/{stable_id}/profiles/{profile_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Profile
+         * @description Rename a profile, give it other multipliers, or both. New multipliers are for the entry's layout of now.
+         */
+        put: operations["change_profile"];
+        post?: never;
+        /**
+         * Delete Profile
+         * @description Delete a profile.
+         */
+        delete: operations["delete_profile"];
         options?: never;
         head?: never;
         patch?: never;
@@ -489,6 +641,208 @@ export interface components {
             stable_id: string;
             /** Validation Warnings */
             validation_warnings: string[];
+        };
+        /**
+         * CombineAnswer
+         * @description Whether the LoRAs go together (one base model, one layout), and how each is to be loaded.
+         */
+        CombineAnswer: {
+            /**
+             * @deprecated
+             * @description Kept for an existing client; use `node_payloads`. Nothing to load.
+             */
+            combined: components["schemas"]["CombinedAverage"] | null;
+            /** Compatible */
+            compatible: boolean;
+            /** Excluded Loras */
+            excluded_loras: components["schemas"]["CombinedLora"][];
+            /** Included Loras */
+            included_loras: components["schemas"]["CombinedLora"][];
+            /** Node Payloads */
+            node_payloads: components["schemas"]["NodePayload"][];
+            /** Reasons */
+            reasons: components["schemas"]["CombineReason"][];
+            /** Response Schema Version */
+            response_schema_version: string;
+            /**
+             * Validated Base Model
+             * @description The one all included share, else null.
+             */
+            validated_base_model: string | null;
+            /**
+             * Validated Layout
+             * @description The one all included share, else null.
+             */
+            validated_layout: string | null;
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * CombineReason
+         * @description Why LoRAs were left out or do not go together.
+         */
+        CombineReason: {
+            /**
+             * Code
+             * @enum {string}
+             */
+            code: "missing_lora" | "fallback_excluded" | "all_loras_excluded" | "base_model_mismatch" | "layout_mismatch" | "no_loras";
+            /** Detail */
+            detail: string;
+            /** Stable Ids */
+            stable_ids: string[];
+        };
+        /**
+         * CombineRefusal
+         * @description The error of a combination. `detail` is the answer as far as it goes, or a sentence where it was not tried.
+         */
+        CombineRefusal: {
+            /**
+             * Code
+             * @description `not_combinable`, or why it was not tried: `bad_field`, `bad_json`, `bad_host`.
+             */
+            code: string;
+            /** Detail */
+            detail: components["schemas"]["CombineAnswer"] | string;
+            /** Fields */
+            fields: components["schemas"]["FieldProblem"][];
+            /** Subject */
+            subject: string | null;
+        };
+        /**
+         * CombinedAverage
+         * @description Averages over the LoRAs, by advised strength. Nothing to load: a LoRA of these numbers does not exist.
+         */
+        CombinedAverage: {
+            /** Block Weights Clip */
+            block_weights_clip: number[];
+            /** Block Weights Clip Csv */
+            block_weights_clip_csv: string;
+            /** Block Weights Model */
+            block_weights_model: number[];
+            /** Block Weights Model Csv */
+            block_weights_model_csv: string;
+            /** Strength Clip */
+            strength_clip: number;
+            /** Strength Model */
+            strength_model: number;
+        };
+        /**
+         * CombinedLora
+         * @description One LoRA of a combination; the reason is null where it takes part.
+         */
+        CombinedLora: {
+            /** Base Model Code */
+            base_model_code: string | null;
+            /** Block Layout */
+            block_layout: string | null;
+            /**
+             * Filename
+             * @description Null where no entry has this id.
+             */
+            filename: string | null;
+            /** Reason Code */
+            reason_code: ("missing_lora" | "fallback_excluded" | "all_loras_excluded" | "base_model_mismatch" | "layout_mismatch" | "no_loras") | null;
+            /** Reason Detail */
+            reason_detail: string | null;
+            /** Role */
+            role: string | null;
+            /** Stable Id */
+            stable_id: string;
+        };
+        /**
+         * CombinedProfile
+         * @description A selection kept under a name.
+         * @example {
+         *       "created_at": "2026-05-05T08:00:00.000000Z",
+         *       "id": 1,
+         *       "per_lora": {
+         *         "FLX-CHT-001": {
+         *           "profile_id": 3,
+         *           "strength_model": 0.8
+         *         }
+         *       },
+         *       "profile_name": "portrait",
+         *       "stable_ids": [
+         *         "FLX-CHT-001",
+         *         "FLX-STL-002"
+         *       ],
+         *       "updated_at": "2026-05-05T08:00:00.000000Z"
+         *     }
+         */
+        CombinedProfile: {
+            /** Created At */
+            created_at: string;
+            /** Id */
+            id: number;
+            /** Per Lora */
+            per_lora: {
+                [key: string]: components["schemas"]["KeptSettings"];
+            };
+            /** Profile Name */
+            profile_name: string;
+            /**
+             * Stable Ids
+             * @description Some may be gone since; `combine` says which.
+             */
+            stable_ids: string[];
+            /** Updated At */
+            updated_at: string;
+        };
+        /**
+         * CombinedProfileBody
+         * @description A selection to keep under a name.
+         * @example {
+         *       "per_lora": {
+         *         "FLX-CHT-001": {
+         *           "profile_id": 3,
+         *           "strength_model": 0.8
+         *         }
+         *       },
+         *       "profile_name": "portrait",
+         *       "stable_ids": [
+         *         "FLX-CHT-001",
+         *         "FLX-STL-002"
+         *       ]
+         *     }
+         */
+        CombinedProfileBody: {
+            /** Per Lora */
+            per_lora?: {
+                [key: string]: components["schemas"]["LoraSettings"];
+            };
+            /**
+             * Profile Name
+             * @description Unique for its entry.
+             */
+            profile_name: string;
+            /** Stable Ids */
+            stable_ids: string[];
+        };
+        /**
+         * CombinedProfiles
+         * @description All selections kept, by name.
+         */
+        CombinedProfiles: {
+            /** Count */
+            count: number;
+            /** Profiles */
+            profiles: components["schemas"]["CombinedProfile"][];
+        };
+        /**
+         * DeletedProfile
+         * @description The profiles that are left.
+         */
+        DeletedProfile: {
+            /**
+             * Deleted
+             * @description The id of the profile that is gone.
+             */
+            deleted: number;
+            /** Profiles */
+            profiles: components["schemas"]["Profile"][];
+            /** Stable Id */
+            stable_id: string;
         };
         /**
          * EnergyRank
@@ -763,6 +1117,24 @@ export interface components {
             with_blocks: number;
             /** With Stable Id */
             with_stable_id: number;
+        };
+        /**
+         * KeptSettings
+         * @description What is wanted of one LoRA, as it was sent; null stands for the default.
+         */
+        KeptSettings: {
+            /** A */
+            A: number | null;
+            /** B */
+            B: number | null;
+            /** Affect Clip */
+            affect_clip: boolean | null;
+            /** Profile Id */
+            profile_id: number | null;
+            /** Strength Clip */
+            strength_clip: number | null;
+            /** Strength Model */
+            strength_model: number | null;
         };
         /**
          * Layout
@@ -1356,6 +1728,42 @@ export interface components {
             weights: number[] | null;
         };
         /**
+         * LoraSettings
+         * @description What is wanted of one LoRA; what is absent or null takes its default.
+         */
+        LoraSettings: {
+            /**
+             * A
+             * @description Handed on to the loader; default 4.0.
+             */
+            A?: number | null;
+            /**
+             * B
+             * @description Handed on to the loader; default 1.0.
+             */
+            B?: number | null;
+            /**
+             * Affect Clip
+             * @description Default true; false sets `strength_clip` to 0.
+             */
+            affect_clip?: boolean | null;
+            /**
+             * Profile Id
+             * @description A profile of the entry; by default every block is at 1.0.
+             */
+            profile_id?: number | null;
+            /**
+             * Strength Clip
+             * @description Default 1.0; 0 where the file has no text-encoder tensors.
+             */
+            strength_clip?: number | null;
+            /**
+             * Strength Model
+             * @description Default 1.0.
+             */
+            strength_model?: number | null;
+        };
+        /**
          * MetadataSummary
          * @description What the file's training metadata says, as far as people ask for it.
          */
@@ -1568,6 +1976,56 @@ export interface components {
             validation_warnings: string[];
         };
         /**
+         * NodePayload
+         * @description What a loader has to be told of one LoRA.
+         */
+        NodePayload: {
+            /** A */
+            A: number;
+            /** B */
+            B: number;
+            /** Advised Strength Clip */
+            advised_strength_clip: number;
+            /**
+             * Advised Strength Model
+             * @description The same sum of strengths, shared out by the roles' budgets.
+             */
+            advised_strength_model: number;
+            /** Affect Clip */
+            affect_clip: boolean;
+            /** Base Model Code */
+            base_model_code: string;
+            /** Block Layout */
+            block_layout: string;
+            /**
+             * Block Weights
+             * @description The profile: one multiplier a block of the layout.
+             */
+            block_weights: number[];
+            /** Block Weights Csv */
+            block_weights_csv: string;
+            /** Clip Contributor */
+            clip_contributor: boolean;
+            /** Filename */
+            filename: string;
+            /** Orchestration Notes */
+            orchestration_notes: string[];
+            /** Role */
+            role: string;
+            /** Stable Id */
+            stable_id: string;
+            /**
+             * Strength Clip
+             * @description As asked for; 0 where there is nothing for it to act on.
+             */
+            strength_clip: number;
+            /**
+             * Strength Model
+             * @description As asked for.
+             */
+            strength_model: number;
+        };
+        /**
          * PairLink
          * @description The other half of a LoRA that comes in two files.
          */
@@ -1577,6 +2035,158 @@ export interface components {
              * @description Which half that one is: `high-noise` or `low-noise`.
              */
             noise: string;
+            /** Stable Id */
+            stable_id: string;
+        };
+        /**
+         * Profile
+         * @description A saved profile.
+         * @example {
+         *       "block_layout": "flux_double_19",
+         *       "block_weights": [
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         0.5,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1
+         *       ],
+         *       "created_at": "2026-05-05T08:00:00.000000Z",
+         *       "fits": true,
+         *       "id": 3,
+         *       "profile_name": "softer middle",
+         *       "updated_at": "2026-05-05T08:00:00.000000Z"
+         *     }
+         */
+        Profile: {
+            /**
+             * Block Layout
+             * @description The layout it was saved for.
+             */
+            block_layout: string;
+            /**
+             * Block Weights
+             * @description One multiplier a block of `block_layout`.
+             */
+            block_weights: number[];
+            /** Created At */
+            created_at: string;
+            /**
+             * Fits
+             * @description False where the entry has another layout now.
+             */
+            fits: boolean;
+            /** Id */
+            id: number;
+            /**
+             * Misfit
+             * @description Why it does not fit; null where it does.
+             */
+            misfit: string | null;
+            /** Profile Name */
+            profile_name: string;
+            /** Updated At */
+            updated_at: string;
+        };
+        /**
+         * ProfileBody
+         * @description A profile to save. To duplicate one, send its multipliers under another name.
+         * @example {
+         *       "block_weights": [
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         0.5,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1
+         *       ],
+         *       "profile_name": "softer middle"
+         *     }
+         */
+        ProfileBody: {
+            /**
+             * Block Weights
+             * @description One multiplier a block of the entry's layout; 1.0 changes nothing.
+             */
+            block_weights: number[];
+            /**
+             * Profile Name
+             * @description Unique for its entry.
+             */
+            profile_name: string;
+        };
+        /**
+         * ProfileChange
+         * @description Another name, other multipliers, or both.
+         * @example {
+         *       "profile_name": "softer still"
+         *     }
+         */
+        ProfileChange: {
+            /**
+             * Block Weights
+             * @description One multiplier a block of the entry's layout; 1.0 changes nothing.
+             */
+            block_weights?: number[];
+            /**
+             * Profile Name
+             * @description Unique for its entry.
+             */
+            profile_name?: string;
+        };
+        /**
+         * ProfilesAnswer
+         * @description The profiles of an entry, by name, and what a new one has to hold.
+         */
+        ProfilesAnswer: {
+            /**
+             * Block Count
+             * @description How many multipliers a profile has.
+             */
+            block_count: number;
+            /**
+             * Block Layout
+             * @description The layout to make profiles for; null: none, so there can be none.
+             */
+            block_layout: string | null;
+            /**
+             * Highest
+             * @description The largest multiplier that is taken.
+             */
+            highest: number;
+            /**
+             * Lowest
+             * @description The smallest multiplier that is taken.
+             */
+            lowest: number;
+            /** Profiles */
+            profiles: components["schemas"]["Profile"][];
             /** Stable Id */
             stable_id: string;
         };
@@ -1637,6 +2247,105 @@ export interface components {
              * @enum {string}
              */
             status: "success" | "failed";
+        };
+        /**
+         * SavedProfile
+         * @description The profile as it was saved, and all profiles of its entry.
+         * @example {
+         *       "block_layout": "flux_double_19",
+         *       "block_weights": [
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         0.5,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1,
+         *         1
+         *       ],
+         *       "created_at": "2026-05-05T08:00:00.000000Z",
+         *       "fits": true,
+         *       "id": 3,
+         *       "profile_name": "softer middle",
+         *       "profiles": [
+         *         {
+         *           "block_layout": "flux_double_19",
+         *           "block_weights": [
+         *             1,
+         *             1,
+         *             1,
+         *             1,
+         *             1,
+         *             1,
+         *             1,
+         *             1,
+         *             1,
+         *             0.5,
+         *             1,
+         *             1,
+         *             1,
+         *             1,
+         *             1,
+         *             1,
+         *             1,
+         *             1,
+         *             1
+         *           ],
+         *           "created_at": "2026-05-05T08:00:00.000000Z",
+         *           "fits": true,
+         *           "id": 3,
+         *           "profile_name": "softer middle",
+         *           "updated_at": "2026-05-05T08:00:00.000000Z"
+         *         }
+         *       ],
+         *       "stable_id": "FLX-CLT-057",
+         *       "updated_at": "2026-05-05T08:00:00.000000Z"
+         *     }
+         */
+        SavedProfile: {
+            /**
+             * Block Layout
+             * @description The layout it was saved for.
+             */
+            block_layout: string;
+            /**
+             * Block Weights
+             * @description One multiplier a block of `block_layout`.
+             */
+            block_weights: number[];
+            /** Created At */
+            created_at: string;
+            /**
+             * Fits
+             * @description False where the entry has another layout now.
+             */
+            fits: boolean;
+            /** Id */
+            id: number;
+            /**
+             * Misfit
+             * @description Why it does not fit; null where it does.
+             */
+            misfit: string | null;
+            /** Profile Name */
+            profile_name: string;
+            /** Profiles */
+            profiles: components["schemas"]["Profile"][];
+            /** Stable Id */
+            stable_id: string;
+            /** Updated At */
+            updated_at: string;
         };
         /**
          * ScanCounts
@@ -1775,6 +2484,30 @@ export interface components {
             total: number;
             /** Total Is Exact */
             total_is_exact: boolean;
+        };
+        /**
+         * Selection
+         * @description Several entries, and what is wanted of each.
+         * @example {
+         *       "per_lora": {
+         *         "FLX-CHT-001": {
+         *           "profile_id": 3,
+         *           "strength_model": 0.8
+         *         }
+         *       },
+         *       "stable_ids": [
+         *         "FLX-CHT-001",
+         *         "FLX-STL-002"
+         *       ]
+         *     }
+         */
+        Selection: {
+            /** Per Lora */
+            per_lora?: {
+                [key: string]: components["schemas"]["LoraSettings"];
+            };
+            /** Stable Ids */
+            stable_ids: string[];
         };
         /**
          * StopAnswer
@@ -2059,6 +2792,217 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SearchAnswer"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    combine_loras: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Selection"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CombineAnswer"];
+                };
+            };
+            /** @description They do not go together, or none can take part. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CombineRefusal"];
+                };
+            };
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    create_combined_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CombinedProfileBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CombinedProfile"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_combined_profile_by_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A combined profile's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CombinedProfile"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_combined_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A profile's id. */
+                profile_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CombinedProfile"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    delete_combined_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A profile's id. */
+                profile_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CombinedProfile"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    list_combined_profiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CombinedProfiles"];
                 };
             };
             400: components["responses"]["Error400"];
@@ -2426,6 +3370,154 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModulesAnswer"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    list_profiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An entry's stable id. */
+                stable_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfilesAnswer"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    create_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An entry's stable id. */
+                stable_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedProfile"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    change_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An entry's stable id. */
+                stable_id: string;
+                /** @description A profile's id. */
+                profile_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedProfile"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    delete_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An entry's stable id. */
+                stable_id: string;
+                /** @description A profile's id. */
+                profile_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedProfile"];
                 };
             };
             400: components["responses"]["Error400"];

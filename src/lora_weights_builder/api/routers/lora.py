@@ -12,6 +12,7 @@ from lora_weights_builder.api.answers import blocks_answer, lora_detail, modules
 from lora_weights_builder.api.block_schemas import BlocksAnswer, ModulesAnswer
 from lora_weights_builder.api.deps import CatalogDep
 from lora_weights_builder.api.schemas import DirectedSortKey, LoraDetail, SearchAnswer
+from lora_weights_builder.builder.measured_csv import blocks_csv
 from lora_weights_builder.errors import NotFound
 from lora_weights_builder.inspector.block_layouts import registry
 from lora_weights_builder.library.catalog import Catalog
@@ -120,13 +121,9 @@ def export_blocks(stable_id: StableId, catalog: CatalogDep) -> Response:
             f"{shown.fallback_reason or detail.row.error or 'it has no block weights'}.",
             subject=stable_id,
         )
-    lines = ["block_index,weight,raw_strength"]
-    for block in shown.blocks:
-        raw = "" if block.raw_strength is None else f"{block.raw_strength:.6f}"
-        lines.append(f"{block.block_index},{block.weight:.6f},{raw}")
     name = re.sub(r"[^A-Za-z0-9_-]", "_", stable_id)
     return Response(
-        "\n".join(lines) + "\n",
+        blocks_csv(shown.blocks),
         media_type="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{name}_blocks.csv"'},
     )
