@@ -357,7 +357,8 @@ class RootInfo:
 class SearchQuery:
     """What to look for. ``None``, an empty string and ``ALL`` (any case) all mean "any".
 
-    ``text`` is literal: it is found as it stands, ignoring case, in file name, path, id, title and trigger words.
+    ``text`` is literal: it is found as it stands, ignoring case, in file name, path, id, title and trigger words,
+    and in the names and trigger words that sidecars give.
     ``base``/``category`` are codes (``FLX``, ``CLT``). ``sort`` is a :data:`SortKey`, with a leading ``-`` for
     descending. ``limit`` is 1 to 500. ``cursor`` is the ``next_cursor`` of the page before and overrides ``offset``.
     """
@@ -487,6 +488,47 @@ class PairLink:
 
 
 @dataclass(frozen=True, slots=True)
+class SidecarFacts:
+    """What other programs and their users wrote about a LoRA beside its file. Claims, all of them, and plain text.
+
+    ``trigger_words`` are in the writer's order, each as it is to be pasted. ``sha256`` is hex, of the whole file that
+    the writer had before it.
+    """
+
+    trigger_words: tuple[str, ...] = ()
+    base_model: str | None = None
+    model_name: str | None = None
+    model_id: int | None = None
+    version_name: str | None = None
+    version_id: int | None = None
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarFile:
+    """A file that was read for :class:`Sidecar`; ``problem`` says why it could not be, in one sentence."""
+
+    name: str
+    program: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """All sidecars of an entry taken together; ``said_by`` names for each fact that is known the file it is from.
+
+    ``sha256_matches`` says whether the claimed hash is the file's; ``None`` where either is not known.
+    """
+
+    facts: SidecarFacts
+    said_by: Mapping[str, str]
+    files: tuple[SidecarFile, ...]
+    sha256_matches: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LoraDetail:
     """All that the catalogue holds of one entry.
 
@@ -505,6 +547,8 @@ class LoraDetail:
     energy_ranks: EnergyRanks | None = None
     pair: PairLink | None = None
     base_model_evidence: BaseEvidence | None = None
+    sidecar: Sidecar | None = None
+    preview: str | None = None  # the name of the image beside the file
 
 
 @dataclass(frozen=True, slots=True)

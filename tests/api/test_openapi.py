@@ -10,13 +10,24 @@ from typing import Any, get_args
 
 import pytest
 
-from lora_weights_builder.api import block_schemas, combine_schemas, profile_schemas, registry_schemas, schemas
+from lora_weights_builder.api import (
+    block_schemas,
+    combine_schemas,
+    profile_schemas,
+    registry_schemas,
+    schemas,
+    sidecar_schemas,
+)
 from lora_weights_builder.api.base_schema import ApiModel
 from lora_weights_builder.api.server import openapi_document
 from lora_weights_builder.records import SortKey
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-STREAMS_AND_FILES = {"/api/lora/index_events": "text/event-stream", "/api/lora/{stable_id}/export": "text/csv"}
+STREAMS_AND_FILES = {
+    "/api/lora/index_events": {"text/event-stream"},
+    "/api/lora/{stable_id}/export": {"text/csv"},
+    "/api/lora/{stable_id}/preview": {"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"},
+}
 
 OWN_ERROR = ("/api/lora/combine", "400")  # says how far it came
 SENT = {"ProfileBody", "ProfileChange", "Selection", "LoraSettings", "CombinedProfileBody"}
@@ -49,6 +60,7 @@ def test_the_promised_addresses_are_all_there(document: dict[str, Any]) -> None:
         "POST /api/lora/combined-profile",
         "GET /api/lora/combined-profile/{profile_id}",
         "GET /api/lora/combined-profile/by-name/{name}",
+        "GET /api/lora/{stable_id}/preview",
         "POST /api/lora/reindex_all",
         "POST /api/lora/reindex_one/{stable_id}",
         "GET /api/lora/index_status",
@@ -68,7 +80,7 @@ def test_every_answer_has_a_model_or_is_a_file(document: dict[str, Any]) -> None
                 continue
             kinds = set(answer["content"])
             if path in STREAMS_AND_FILES:
-                assert kinds == {STREAMS_AND_FILES[path]}
+                assert kinds == STREAMS_AND_FILES[path]
             else:
                 assert kinds == {"application/json"}, (path, method)
                 assert answer["content"]["application/json"]["schema"]["$ref"].startswith("#/components/schemas/")
@@ -109,7 +121,7 @@ def test_no_route_takes_a_path_of_the_file_system(document: dict[str, Any]) -> N
 
 def test_examples_fit_their_own_models() -> None:
     checked = 0
-    modules = (schemas, block_schemas, registry_schemas, profile_schemas, combine_schemas)
+    modules = (schemas, block_schemas, registry_schemas, profile_schemas, combine_schemas, sidecar_schemas)
     for model in {name: one for module in modules for name, one in vars(module).items()}.values():
         if isinstance(model, type) and issubclass(model, ApiModel):
             extra = model.model_config.get("json_schema_extra")

@@ -57,6 +57,27 @@ class TestShow:
             assert shown[name] == inspected[name], name
         assert [event["kind"] for event in shown["history"]] == ["added"]
 
+    def test_what_lies_beside_the_file_is_shown_with_its_source(self, lwb: Lwb, folder: Path, tmp_path: Path) -> None:
+        library = tmp_path / "loras"
+        chalk = library / CHALK
+        chalk.parent.mkdir(parents=True)
+        chalk.write_bytes((folder / CHALK).read_bytes())
+        chalk.with_suffix(".png").write_bytes(b"")
+        info = {"modelId": 12, "model": {"name": "Chalk\u202e\x1b[31m"}, "baseModel": "Imaginary 1"}
+        chalk.with_suffix(".civitai.info").write_text(json.dumps(info), encoding="utf-8")
+        chalk.with_suffix(".metadata.json").write_text("[", encoding="utf-8")
+        assert lwb("index", library).code == 0
+        source = f"{chalk.stem}.civitai.info"
+        out = lwb("show", "SD1-STL-001").out.splitlines()
+        assert f"  preview       {chalk.stem}.png" in out
+        assert f"  called        Chalk\\u202e [31m [12] (says {source})" in out
+        assert f"  claimed base  Imaginary 1 (says {source})" in out
+        assert any(line.startswith(f"  not read      {chalk.stem}.metadata.json: it is not valid JSON") for line in out)
+        shown = lwb("show", "SD1-STL-001", "--json").json
+        assert shown["preview"] == f"{chalk.stem}.png"
+        assert shown["sidecar"]["facts"]["base_model"] == "Imaginary 1"
+        assert shown["sidecar"]["said_by"]["base_model"] == source
+
     def test_modules_are_those_of_inspect(self, indexed: Lwb, folder: Path) -> None:
         inspected = indexed("inspect", "--json", "--modules", folder / CHALK).json
         shown = indexed("show", "SD1-STL-001", "--json", "--modules").json

@@ -267,6 +267,8 @@ def test_a_catalogue_from_before_is_backed_up_keeps_its_ids_and_is_linked_by_the
         for table in ("lora_pair", "lora_profile", "combined_profile"):
             plain.execute(f"DROP TABLE {table}")
         plain.execute("DROP TABLE work_due")
+        plain.execute("DROP TABLE lora_sidecar")
+        plain.execute("DROP TABLE lora_preview")
         plain.execute("ALTER TABLE lora DROP COLUMN base_model_evidence")
         plain.execute("UPDATE alembic_version SET version_num = '0002'")
     plain.close()

@@ -118,3 +118,22 @@ def test_a_catalogue_in_a_folder_that_cannot_be_written_is_served(
     finally:
         place.chmod(0o755)
     assert out == "True 1\n"
+
+
+def test_a_sidecar_that_may_not_be_read_is_told_of_and_read_once_it_may(reachable: Path, catalog: Catalog) -> None:
+    info = write_lora(reachable / "library" / "coat.safetensors", "coat").with_suffix(".civitai.info")
+    info.write_text(json.dumps({"model": {"name": "Long Coats"}}), encoding="utf-8")
+    info.chmod(0)
+    catalog.close()
+    hand_over(reachable, info, *reachable.glob("lora_master.db*"))
+    script = (
+        "catalog = Catalog.open(sys.argv[2])\n"
+        "indexer.index(catalog, [sys.argv[1]], options=indexer.IndexOptions(inspector=stand_in.inspect))\n"
+        "sidecar = catalog.detail('UNK-UNC-001').sidecar\n"
+        "catalog.close()\n"
+        "print(json.dumps([sidecar.facts.model_name, sidecar.files[0].problem]))"
+    )
+    arguments = (info.parent, catalog.path)
+    assert json.loads(without_rights(script, *arguments)) == [None, "permission denied"]
+    info.chmod(0o644)
+    assert json.loads(without_rights(script, *arguments)) == ["Long Coats", None]

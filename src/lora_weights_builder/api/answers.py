@@ -15,6 +15,7 @@ import orjson
 from lora_weights_builder import records
 from lora_weights_builder.api import schemas
 from lora_weights_builder.api.block_schemas import Block, BlocksAnswer
+from lora_weights_builder.api.sidecar_answers import preview_fields, sidecar_fields
 from lora_weights_builder.errors import UsageError
 from lora_weights_builder.inspector import facts_view
 from lora_weights_builder.inspector.block_layouts import Layout, registry
@@ -78,6 +79,8 @@ def lora_detail(detail: records.LoraDetail) -> schemas.LoraDetail:
             "duplicates": detail.duplicates,
             "pair": detail.pair,
             "base_model_evidence": detail.base_model_evidence,
+            "sidecar": sidecar_fields(detail.sidecar),
+            "preview": preview_fields(detail),
         }
     )
 

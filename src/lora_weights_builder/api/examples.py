@@ -30,11 +30,19 @@ MODULE: Final[dict[str, Any]] = {
     "energy_rank": {"90": 6, "95": 9, "99": 15}, "singular_values": [0.823045, 0.5, 0.25], "complete": False,
     "counted": True,
 }  # fmt: skip
+PREVIEW: Final[dict[str, Any]] = {"url": "/api/lora/FLX-CLT-057/preview", "file": "coat.preview.png"}
+SIDECAR: Final[dict[str, Any]] = {
+    "trigger_words": ["long coat"], "base_model": "Flux.1 D", "model_name": "Coats", "model_id": 1234,
+    "version_name": "v2", "version_id": 5678, "description": "Coats of all lengths.", "tags": ["clothing"],
+    "sha256": "7e" * 32, "sha256_matches": None,
+    "said_by": {"model_name": "coat.civitai.info", "trigger_words": "coat.json"},
+    "files": [{"name": "coat.json", "program": "Automatic1111 or Forge", "problem": None}],
+}  # fmt: skip
 DETAIL: Final[dict[str, Any]] = {
     **ROW,
     "hashes": {"blake3": None, "sha256": None, "autov3": None},
     "ambiguous_architectures": [], "architecture_evidence": "tensors", "base_model_evidence": "folder",
-    "pair": None, "dialect": "kohya", "tensor_count": 114,
+    "pair": None, "preview": PREVIEW, "sidecar": SIDECAR, "dialect": "kohya", "tensor_count": 114,
     "unmatched_tensor_count": 0, "strength_kinds": ["delta"], "parameters": 18677760,
     "energy_rank": {"90": 6, "95": 9, "99": 15}, "blocks": [BLOCK], "validation_warnings": [],
     "metadata": {"ss_network_dim": "16"},

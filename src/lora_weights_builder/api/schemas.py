@@ -13,6 +13,7 @@ from pydantic import Field
 from lora_weights_builder.api import examples
 from lora_weights_builder.api.base_schema import ApiModel, example
 from lora_weights_builder.api.block_schemas import Block, EnergyRank
+from lora_weights_builder.api.sidecar_schemas import Preview, Sidecar
 from lora_weights_builder.records import BaseEvidence, EntryState, ScanPhase
 
 DirectedSortKey = Literal[
@@ -205,6 +206,8 @@ class LoraDetail(LoraRow):
         description="What `base_model_code` comes from; null where it is unknown or from before this was noted."
     )
     pair: PairLink | None
+    preview: Preview | None = Field(description="The image beside the file; null where there is none.")
+    sidecar: Sidecar | None = Field(description="What files of other programs beside it say; null where none does.")
     dialect: str | None
     tensor_count: int
     unmatched_tensor_count: int

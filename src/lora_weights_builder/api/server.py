@@ -23,7 +23,7 @@ from lora_weights_builder.api.error_shape import DOCUMENTED_ERRORS, FaultBoundar
 from lora_weights_builder.api.gate import Gate, Policy, policy_for
 from lora_weights_builder.api.jobs import IndexJobs
 from lora_weights_builder.api.library_run import library_run
-from lora_weights_builder.api.routers import combine, health, indexing, layouts, lora, profiles
+from lora_weights_builder.api.routers import combine, health, indexing, layouts, lora, preview, profiles
 from lora_weights_builder.api.ui_files import install_ui
 from lora_weights_builder.config import Settings, load_settings
 from lora_weights_builder.library.catalog import Catalog
@@ -38,6 +38,7 @@ _ROUTERS: Final = (
     indexing.router,
     combine.router,
     profiles.router,
+    preview.router,
     lora.router,  # `/{stable_id}` last: it takes any
 )
 

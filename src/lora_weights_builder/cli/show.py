@@ -22,6 +22,7 @@ def show(
 ) -> None:
     """Show one entry: what it is, its blocks, and what happened to it."""
     from lora_weights_builder.cli.lora_view import as_json, print_lora, record_of
+    from lora_weights_builder.cli.sidecar_view import sidecar_lines
 
     with open_catalog(context, database, read_only=True) as catalog:
         detail = catalog.detail(stable_id)
@@ -37,6 +38,8 @@ def show(
                 **shared,
                 "base_model_evidence": detail.base_model_evidence,
                 "pair": dataclasses.asdict(detail.pair) if detail.pair else None,
+                "preview": detail.preview,
+                "sidecar": dataclasses.asdict(detail.sidecar) if detail.sidecar else None,
                 "history": [dataclasses.asdict(event) for event in detail.history],
                 "duplicates": list(detail.duplicates),
             }
@@ -44,7 +47,7 @@ def show(
         return
     console = stdout()
     print_lora(console, record_of(detail), title=f"{row.stable_id}  {row.filename}", with_modules=modules)
-    for label, value in _catalogued(detail):
+    for label, value in [*_catalogued(detail), *sidecar_lines(detail)]:
         console.out(f"  {label:<14}{shown(value)}", highlight=False)
     for event in detail.history:
         change = " -> ".join(part for part in (event.before, event.after) if part)

@@ -16,7 +16,7 @@ import orjson
 import sqlalchemy as sa
 
 from lora_weights_builder.errors import CatalogError, Conflict, NotFound, UsageError
-from lora_weights_builder.library import catalog_search, database, ledger, pair_store, paths, rows
+from lora_weights_builder.library import catalog_search, database, ledger, pair_store, paths, rows, sidecar_store
 from lora_weights_builder.library.database import (
     Database,
     id_ledger,
@@ -133,6 +133,8 @@ class Catalog:
             ).scalar_one_or_none()
             twins = connection.execute(same.order_by(lora.c.id).limit(MAX_DUPLICATES_SHOWN)).scalars().all()
             pair = pair_store.partner_of(connection, row["id"])
+            sidecar = sidecar_store.sidecar_of(connection, row["id"], row["sha256"])
+            preview = sidecar_store.preview_of(connection, row["id"])
         metadata, summary = rows.metadata_of(row)
         return LoraDetail(
             row=rows.lora_row(row),
@@ -145,6 +147,8 @@ class Catalog:
             energy_ranks=rows.energy_ranks_of(row),
             pair=pair,
             base_model_evidence=row["base_model_evidence"],
+            sidecar=sidecar,
+            preview=preview,
         )
 
     def summary(self) -> CatalogSummary:

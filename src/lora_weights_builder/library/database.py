@@ -22,7 +22,7 @@ from lora_weights_builder.errors import CatalogError, ConfigError, NewerSchema
 from lora_weights_builder.library.database_errors import explained
 from lora_weights_builder.library.locks import write_lock
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """Every schema version, oldest first; the last is what this program writes. Alembic's chain must say the same."""
 BUSY_TIMEOUT_S: Final = 30.0
 MIGRATIONS: Final = Path(__file__).parent / "migrations"

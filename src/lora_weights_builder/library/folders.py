@@ -1,20 +1,23 @@
 """Walks library roots: which LoRA files are there, and what could not be looked at.
 
 One ``scandir`` a folder and one ``stat`` a file; no file is opened. What a path *means* is in ``conventions.py``,
-which entry a file belongs to in ``identity.py``.
+which entry a file belongs to in ``identity.py``, which files beside a LoRA are its own in ``beside.py``: these come out
+of the same listing, and only a sidecar that a LoRA has costs a ``stat`` of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from lora_weights_builder.library import paths
+from lora_weights_builder.library import beside, paths
+from lora_weights_builder.library.beside import Beside, SidecarFound
 from lora_weights_builder.records import FileStamp, PathProblem
 
 SUFFIX: Final = ".safetensors"
@@ -47,9 +50,13 @@ class FoundFile(NamedTuple):
 
 @dataclass(slots=True)
 class Walk:
-    """What one root holds. Files under ``unreadable`` folders (storable paths) are unknown, not gone."""
+    """What one root holds. Files under ``unreadable`` folders (storable paths) are unknown, not gone.
+
+    ``beside`` has what lies beside the files, by their path; a file that has nothing beside it is not in it.
+    """
 
     files: list[FoundFile] = field(default_factory=list)
+    beside: dict[str, Beside] = field(default_factory=dict)
     problems: list[PathProblem] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
@@ -89,12 +96,19 @@ def walk(root: str, *, skips: Callable[[str], bool], listed_roots: Iterable[str]
     pending = [_Folder.at(root, paths.to_text(root), "", through_link=False)]
     while pending:
         folder = pending.pop()
+        first, neighbours = len(result.files), list[os.DirEntry[str]]()
         try:
             with os.scandir(folder.path) as entries:
                 for entry in entries:
                     if _add_plain(entry, folder, result.files):
                         continue
+                    if beside.may_belong(entry.name):
+                        neighbours.append(entry)
                     _visit(entry, folder, result, pending, skips, listed, other_roots)
+            if neighbours and len(result.files) > first:
+                start = len(folder.prefix)
+                stems = {file.path[start : -len(SUFFIX)]: file.path for file in result.files[first:]}
+                result.beside |= _beside(stems, neighbours, listed)
         except OSError as fault:
             if folder.relative == "" and not folder.through_link:
                 raise RootUnreadable(_reason(fault)) from fault
@@ -127,6 +141,55 @@ def look(path: str, relative: str, *, listed_roots: Iterable[str]) -> FoundFile 
     if not stat.S_ISREG(found.st_mode) or not any(paths.is_inside(target, root) for root in listed):
         return None
     return FoundFile(path, relative, _marks(found, os_path), target if is_link else None)
+
+
+def look_beside(path: str, *, listed_roots: Iterable[str]) -> Beside | None:
+    """What lies beside the one LoRA file at a storable path, as :func:`walk` would find it; ``None``: nothing does.
+
+    Args:
+        listed_roots: absolute OS paths.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    place = Path(paths.to_os(path))
+    listed = {os.path.realpath(root) for root in listed_roots}
+    with os.scandir(place.parent) as entries:
+        here = [entry for entry in entries if not entry.name.startswith(".")]
+    loras = [paths.to_text(entry.name) for entry in here if entry.name[-len(SUFFIX) :].lower() == SUFFIX]
+    neighbours = [entry for entry in here if beside.may_belong(entry.name)]
+    return _beside({name[: -len(SUFFIX)]: name for name in loras}, neighbours, listed).get(paths.to_text(place.name))
+
+
+def _beside(stems: Mapping[str, str], neighbours: Sequence[os.DirEntry[str]], listed: set[str]) -> dict[str, Beside]:
+    """What lies beside the LoRA files of one folder. A sidecar that is gone before it is looked at is not there."""
+    usable = {paths.to_text(entry.name): entry for entry in neighbours if _is_usable(entry, listed)}
+    found: dict[str, Beside] = {}
+    for path, names in beside.match(usable, stems).items():
+        mine = Beside(names.pop(beside.PICTURE, None))
+        for kind, name in names.items():
+            entry = usable[name]
+            with contextlib.suppress(OSError):
+                os_path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                mine.sidecars[kind] = SidecarFound(name, os_path, _marks(entry.stat(), entry.path))
+        if mine.preview is not None or mine.sidecars:
+            found[path] = mine
+    return found
+
+
+def _is_usable(entry: os.DirEntry[str], listed: set[str]) -> bool:
+    """Whether an entry is a plain file, or a link to one inside the listed roots; hidden ones are passed over."""
+    if entry.name.startswith("."):
+        return False
+    try:
+        if entry.is_file(follow_symlinks=False):
+            return True
+        if not entry.is_file():
+            return False
+        target = os.path.realpath(entry.path)
+    except OSError:
+        return False
+    return any(paths.is_inside(target, root) for root in listed)
 
 
 def _add_plain(entry: os.DirEntry[str], folder: _Folder, files: list[FoundFile]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from lora_weights_builder.library import rows
+from lora_weights_builder.library import rows, sidecar_store
 from lora_weights_builder.library.database import (
     id_ledger,
     inspection,
@@ -289,7 +289,8 @@ def update_entry(
             values["warnings"] = rows.with_warning(columns["warnings"], note)
     if revised or place.stamp.size != known.size_bytes or place.stamp.mtime_ns != known.mtime_ns:
         values |= {"blake3": None, "sha256": None, "autov3": None}  # of the whole file, so metadata counts too
-    values["search_text"] = rows.search_text(values | {"stable_id": known.stable_id})
+    beside = sidecar_store.words_of(connection, known.id)
+    values["search_text"] = rows.search_text(values | {"stable_id": known.stable_id}, beside)
     connection.execute(lora.update().where(lora.c.id == known.id).values(**values))
     _store_facts(connection, {known.id: facts})
     events = []
@@ -317,9 +318,8 @@ def store_measurement(connection: sa.Connection, known: KnownRow, columns: Mappi
     columns["table_hash"] = columns["table_hash"] or known.table_hash
     filename = known.rel_path.rpartition("/")[2]
     row = {**columns, "stable_id": known.stable_id, "rel_path": known.rel_path, "filename": filename}
-    connection.execute(
-        lora.update().where(lora.c.id == known.id).values(**columns, search_text=rows.search_text(row), updated_at=at)
-    )
+    columns["search_text"] = rows.search_text(row, sidecar_store.words_of(connection, known.id))
+    connection.execute(lora.update().where(lora.c.id == known.id).values(**columns, updated_at=at))
     _store_facts(connection, {known.id: facts})
     connection.execute(
         lora_history.update()

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lora_weights_builder.library import identity, index_store, paths, relations, rows
+from lora_weights_builder.library import identity, index_store, paths, relations, rows, sidecar_run
 from lora_weights_builder.library.catalog import Catalog, save_root
 from lora_weights_builder.library.conventions import Conventions, load_conventions
 from lora_weights_builder.library.folders import FoundFile
@@ -148,6 +148,7 @@ class _Run:
             pending = [*pending, *self._settle_and_store()]
         if not self._stopped and not self._options.headers_only:
             self._measure(pending)
+        sidecar_run.settle(self._database, self._scan.files, self._scan.beside, self._should_stop)
         self._tell("duplicates", 0, 0)
         self._duplicates = relations.settle(self._database)
 

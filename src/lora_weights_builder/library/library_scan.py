@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from lora_weights_builder.library import folders, paths, rows
+from lora_weights_builder.library.beside import Beside
 from lora_weights_builder.library.conventions import Conventions
 from lora_weights_builder.library.folders import FoundFile
 from lora_weights_builder.library.index_store import KnownRow
@@ -42,6 +43,7 @@ class LibraryScan:
     def __init__(self, entries: Sequence[KnownRow], conventions: Conventions) -> None:
         self.entries = entries
         self.files: dict[str, FoundFile] = {}
+        self.beside: dict[str, Beside] = {}
         self.root_of: dict[str, int] = {}
         self.root_paths: dict[int, str] = {}
         self.problems: list[PathProblem] = []
@@ -90,6 +92,7 @@ class LibraryScan:
             self.root_paths[known] = text
             self.problems += walked.problems
             self._unreadable += walked.unreadable
+            self.beside |= walked.beside
             for file in walked.files:
                 self.files[file.path] = file
                 self.root_of[file.path] = known

@@ -1,4 +1,4 @@
-"""Reads the file of one entry again, whatever its stamps say, and touches nothing else.
+"""Reads the file of one entry again, whatever its stamps say, with what lies beside it, and touches nothing else.
 
 Only as long as the file is still what the entry was: once its content is another, or the file is gone, which entry is
 which can be told from the whole root alone, and that is the indexer's part.
@@ -6,12 +6,13 @@ which can be told from the whole root alone, and that is the indexer's part.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from lora_weights_builder.errors import NotFound
-from lora_weights_builder.library import folders, index_store, paths, relations, rows
+from lora_weights_builder.library import folders, index_store, paths, relations, rows, sidecar_run
 from lora_weights_builder.library.catalog import Catalog
 from lora_weights_builder.library.conventions import Conventions, load_conventions
 from lora_weights_builder.library.index_store import KnownRow, Place
@@ -97,6 +98,9 @@ def _in_place(
             index_store.update_entry(connection, known, place, result.decoded(), rows.now(), moved=False)
         else:
             index_store.store_measurement(connection, known, result.decoded(), rows.now())
+    with contextlib.suppress(OSError):  # what is known of a folder that cannot be listed now stays as it is
+        beside = folders.look_beside(found.path, listed_roots=listed)
+        sidecar_run.settle(catalog.database, [found.path], {found.path: beside} if beside else {}, should_stop)
     duplicates = relations.settle(catalog.database)
     return ScanSummary(discovered=1, updated=1, duplicates=duplicates, seconds=time.monotonic() - began)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -159,9 +159,12 @@ def place_columns(path: str, relative: str, root_id: int, stamp: FileStamp, hint
     }
 
 
-def search_text(row: StoredRow) -> str:
-    """What a search looks through, case-folded; parts are apart by newlines so that no match spans two of them."""
-    words = orjson.loads(row["trigger_words"])
+def search_text(row: StoredRow, beside: Iterable[str] = ()) -> str:
+    """What a search looks through, case-folded; parts are apart by newlines so that no match spans two of them.
+
+    ``beside`` is what the sidecars of the file add.
+    """
+    words = [*orjson.loads(row["trigger_words"]), *beside]
     parts = [row["stable_id"], row["filename"], row["rel_path"], row["title"] or "", *words]
     return "\n".join(dict.fromkeys(part for part in parts if part)).casefold()
 

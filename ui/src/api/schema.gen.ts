@@ -388,6 +388,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/lora/{stable_id}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Preview
+         * @description The image beside the entry's file. 404 also where it is no image, too large, or outside the library.
+         */
+        get: operations["get_preview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/lora/{stable_id}/profiles": {
         parameters: {
             query?: never;
@@ -1322,11 +1342,40 @@ export interface components {
          *       "model_family": "flux",
          *       "parameters": 18677760,
          *       "pending": false,
+         *       "preview": {
+         *         "file": "coat.preview.png",
+         *         "url": "/api/lora/FLX-CLT-057/preview"
+         *       },
          *       "rank": 16,
          *       "rel_path": "FLUX/08 - Clothing/coat.safetensors",
          *       "revision": 1,
          *       "role": "clothing",
          *       "root_id": 1,
+         *       "sidecar": {
+         *         "base_model": "Flux.1 D",
+         *         "description": "Coats of all lengths.",
+         *         "files": [
+         *           {
+         *             "name": "coat.json",
+         *             "program": "Automatic1111 or Forge"
+         *           }
+         *         ],
+         *         "model_id": 1234,
+         *         "model_name": "Coats",
+         *         "said_by": {
+         *           "model_name": "coat.civitai.info",
+         *           "trigger_words": "coat.json"
+         *         },
+         *         "sha256": "7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e",
+         *         "tags": [
+         *           "clothing"
+         *         ],
+         *         "trigger_words": [
+         *           "long coat"
+         *         ],
+         *         "version_id": 5678,
+         *         "version_name": "v2"
+         *       },
          *       "size_bytes": 87654321,
          *       "stable_id": "FLX-CLT-057",
          *       "stale": false,
@@ -1479,6 +1528,8 @@ export interface components {
              * @description Listed, but its weights have not been read yet.
              */
             pending: boolean;
+            /** @description The image beside the file; null where there is none. */
+            preview: components["schemas"]["Preview"] | null;
             /**
              * Rank
              * @description The most common rank of the file.
@@ -1501,6 +1552,8 @@ export interface components {
             role: string;
             /** Root Id */
             root_id: number | null;
+            /** @description What files of other programs beside it say; null where none does. */
+            sidecar: components["schemas"]["Sidecar"] | null;
             /** Size Bytes */
             size_bytes: number;
             /** Stable Id */
@@ -2039,6 +2092,26 @@ export interface components {
             stable_id: string;
         };
         /**
+         * Preview
+         * @description The image beside the LoRA.
+         * @example {
+         *       "file": "coat.preview.png",
+         *       "url": "/api/lora/FLX-CLT-057/preview"
+         *     }
+         */
+        Preview: {
+            /**
+             * File
+             * @description Its name, in the folder of the LoRA.
+             */
+            file: string;
+            /**
+             * Url
+             * @description Where this server gives the image; 404 where it can be shown no longer.
+             */
+            url: string;
+        };
+        /**
          * Profile
          * @description A saved profile.
          * @example {
@@ -2510,6 +2583,99 @@ export interface components {
             stable_ids: string[];
         };
         /**
+         * Sidecar
+         * @description What files beside the LoRA claim about it. Nothing else in an answer rests on these claims.
+         * @example {
+         *       "base_model": "Flux.1 D",
+         *       "description": "Coats of all lengths.",
+         *       "files": [
+         *         {
+         *           "name": "coat.json",
+         *           "program": "Automatic1111 or Forge"
+         *         }
+         *       ],
+         *       "model_id": 1234,
+         *       "model_name": "Coats",
+         *       "said_by": {
+         *         "model_name": "coat.civitai.info",
+         *         "trigger_words": "coat.json"
+         *       },
+         *       "sha256": "7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e",
+         *       "tags": [
+         *         "clothing"
+         *       ],
+         *       "trigger_words": [
+         *         "long coat"
+         *       ],
+         *       "version_id": 5678,
+         *       "version_name": "v2"
+         *     }
+         */
+        Sidecar: {
+            /**
+             * Base Model
+             * @description The claimed base model, verbatim; `base_model_code` does not use it.
+             */
+            base_model: string | null;
+            /**
+             * Description
+             * @description Plain text; markup of the page it is from has been taken out.
+             */
+            description: string | null;
+            /**
+             * Files
+             * @description The files that were read, the most trusted first.
+             */
+            files: components["schemas"]["SidecarFile"][];
+            /** Model Id */
+            model_id: number | null;
+            /** Model Name */
+            model_name: string | null;
+            /**
+             * Said By
+             * @description For each fact that is known, the file that says it.
+             */
+            said_by: {
+                [key: string]: string;
+            };
+            /**
+             * Sha256
+             * @description The claimed SHA-256 of the whole file, hex.
+             */
+            sha256: string | null;
+            /**
+             * Sha256 Matches
+             * @description Whether the claimed hash is the file's own; null until both are known. False: they describe another version of the file.
+             */
+            sha256_matches: boolean | null;
+            /** Tags */
+            tags: string[];
+            /** Trigger Words */
+            trigger_words: string[];
+            /** Version Id */
+            version_id: number | null;
+            /** Version Name */
+            version_name: string | null;
+        };
+        /**
+         * SidecarFile
+         * @description A file of another program beside the LoRA.
+         */
+        SidecarFile: {
+            /** Name */
+            name: string;
+            /**
+             * Problem
+             * @description Why nothing could be read from it.
+             */
+            problem: string | null;
+            /**
+             * Program
+             * @description Whose files are named like this.
+             */
+            program: string;
+        };
+        /**
          * StopAnswer
          * @description Whether there was something to stop.
          * @example {
@@ -2754,7 +2920,7 @@ export interface operations {
     catalog_alias: {
         parameters: {
             query?: {
-                /** @description Literal text in file name, path, id, title or trigger words. */
+                /** @description Literal text in file name, path, id, title, trigger words or names in sidecars. */
                 search?: string;
                 /** @description Base-model code, such as `FLX`. */
                 base?: string;
@@ -3193,7 +3359,7 @@ export interface operations {
     search: {
         parameters: {
             query?: {
-                /** @description Literal text in file name, path, id, title or trigger words. */
+                /** @description Literal text in file name, path, id, title, trigger words or names in sidecars. */
                 search?: string;
                 /** @description Base-model code, such as `FLX`. */
                 base?: string;
@@ -3371,6 +3537,54 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ModulesAnswer"];
                 };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_preview: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of an earlier answer. */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description An entry's stable id. */
+                stable_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The image, in the type that its own bytes say. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/avif": string;
+                    "image/gif": string;
+                    "image/jpeg": string;
+                    "image/png": string;
+                    "image/webp": string;
+                };
+            };
+            /** @description The image is still the one that `If-None-Match` names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["Error400"];
             401: components["responses"]["Error401"];

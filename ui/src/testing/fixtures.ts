@@ -125,6 +125,8 @@ export function aDetail(change: Partial<LoraDetail> = {}): LoraDetail {
     architecture_evidence: "tensors",
     base_model_evidence: "folder",
     pair: null,
+    preview: null,
+    sidecar: null,
     dialect: "kohya",
     tensor_count: 114,
     unmatched_tensor_count: 0,

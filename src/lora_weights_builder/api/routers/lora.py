@@ -34,7 +34,9 @@ _FLAGS: dict[Flag, bool | None] = {"": None, "ALL": None, "0": False, "false": F
 class SearchParams(BaseModel):
     """The filters of a search. `ALL` or an empty value means any."""
 
-    search: Text = Field("", description="Literal text in file name, path, id, title or trigger words.")
+    search: Text = Field(
+        "", description="Literal text in file name, path, id, title, trigger words or names in sidecars."
+    )
     base: Text = Field("", description="Base-model code, such as `FLX`.")
     category: Text = Field("", description="Category code, such as `CLT`.")
     layout: Text = Field("", description="Layout id, in any spelling the registry knows.")

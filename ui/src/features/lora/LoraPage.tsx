@@ -10,6 +10,7 @@ import { rememberPosition } from "@/lib/listPosition";
 import { BlocksPanel } from "./BlocksPanel";
 import { Facts } from "./Facts";
 import css from "./lora.module.css";
+import { Preview } from "./Preview";
 import { Training } from "./Training";
 import { type Neighbours, useEntry, useNeighbours } from "./useEntry";
 
@@ -99,27 +100,32 @@ function Entry({ entry, blocks, isStale }: { entry: LoraDetail; blocks: BlocksAn
   const warnings = [...new Set([...entry.warnings, ...blocks.validation_warnings])];
   return (
     <article className={css.entry} aria-busy={isStale}>
-      <header>
-        <h1 className={css.name}>{displayName(entry.filename)}</h1>
-        <p className={css.identity}>
-          <Copy text={entry.stable_id} label="Copy id">
-            <span className={`mono ${css.id}`}>{entry.stable_id}</span>
-          </Copy>
-          <EntryMarks entry={entry} />
-          <Copy text={entry.file_path} label="Copy path">
-            <span className={`mono ${css.path}`}>{entry.file_path}</span>
-          </Copy>
-        </p>
-        {entry.pair !== null && (
-          <p className={css.otherHalf}>
-            One of two files; the {entry.pair.noise} half is{" "}
-            <Link to="/lora/$stableId" params={{ stableId: entry.pair.stable_id }} className="mono">
-              {entry.pair.stable_id}
-            </Link>
-          </p>
-        )}
-      </header>
-      <Facts entry={entry} />
+      <div className={css.top}>
+        <div className={css.topText}>
+          <header>
+            <h1 className={css.name}>{displayName(entry.filename)}</h1>
+            <p className={css.identity}>
+              <Copy text={entry.stable_id} label="Copy id">
+                <span className={`mono ${css.id}`}>{entry.stable_id}</span>
+              </Copy>
+              <EntryMarks entry={entry} />
+              <Copy text={entry.file_path} label="Copy path">
+                <span className={`mono ${css.path}`}>{entry.file_path}</span>
+              </Copy>
+            </p>
+            {entry.pair !== null && (
+              <p className={css.otherHalf}>
+                One of two files; the {entry.pair.noise} half is{" "}
+                <Link to="/lora/$stableId" params={{ stableId: entry.pair.stable_id }} className="mono">
+                  {entry.pair.stable_id}
+                </Link>
+              </p>
+            )}
+          </header>
+          <Facts entry={entry} />
+        </div>
+        {entry.preview !== null && <Preview key={entry.preview.url} preview={entry.preview} of={entry} />}
+      </div>
       {entry.error !== null && (
         <Note tone="bad" title="This file could not be read">
           <p>{withoutPath(entry.error, entry.file_path)}</p>

@@ -5,6 +5,7 @@ import type { LoraDetail } from "@/api/client";
 import { Copy } from "@/components/ui";
 import { countOf, formatCount, formatMoment, formatStrength } from "@/lib/format";
 import css from "./lora.module.css";
+import { SidecarFacts, sourceOf } from "./SidecarFacts";
 
 const TAGS_SHOWN = 24;
 const LONG_VALUE = 240;
@@ -19,8 +20,13 @@ const EVENTS: Record<LoraDetail["history"][number]["kind"], string> = {
 export function Training({ entry }: { entry: LoraDetail }) {
   return (
     <div className={css.columns}>
-      <Words words={entry.summary.trigger_words} />
+      <Words words={entry.summary.trigger_words} sidecar={entry.sidecar} />
       <TrainingFacts summary={entry.summary} />
+      {entry.sidecar !== null && (
+        <Section title="Beside the file" aside={sourceOf(entry.sidecar)}>
+          <SidecarFacts sidecar={entry.sidecar} />
+        </Section>
+      )}
       <Tags tags={entry.summary.tags} />
       <Past entry={entry} />
       <RawMetadata metadata={entry.metadata} />
@@ -50,7 +56,8 @@ function Section({
   );
 }
 
-function Words({ words }: { words: readonly string[] }) {
+function Words({ words, sidecar }: { words: readonly string[]; sidecar: LoraDetail["sidecar"] }) {
+  const more = (sidecar?.trigger_words ?? []).filter((word) => !words.includes(word));
   return (
     <Section
       title="Trigger words"
@@ -62,18 +69,26 @@ function Words({ words }: { words: readonly string[] }) {
         )
       }
     >
-      {words.length === 0 ? (
-        <p className={css.nothing}>The file names none.</p>
-      ) : (
-        <ul className={css.words}>
-          {words.map((word) => (
-            <li key={word}>
-              <Copy text={word} label="Copy trigger word" />
-            </li>
-          ))}
-        </ul>
+      {words.length > 0 ? <WordList words={words} /> : <p className={css.nothing}>The file names none.</p>}
+      {more.length > 0 && (
+        <>
+          <p className={css.wordsSource}>{sidecar?.said_by.trigger_words} says</p>
+          <WordList words={more} />
+        </>
       )}
     </Section>
+  );
+}
+
+function WordList({ words }: { words: readonly string[] }) {
+  return (
+    <ul className={css.words}>
+      {words.map((word) => (
+        <li key={word}>
+          <Copy text={word} label="Copy trigger word" />
+        </li>
+      ))}
+    </ul>
   );
 }
 
