@@ -12,7 +12,9 @@ import pytest
 
 from lora_weights_builder.api import (
     block_schemas,
+    check_schemas,
     combine_schemas,
+    compare_schemas,
     profile_schemas,
     registry_schemas,
     schemas,
@@ -66,6 +68,11 @@ def test_the_promised_addresses_are_all_there(document: dict[str, Any]) -> None:
         "GET /api/lora/index_status",
         "GET /api/lora/index_events",
         "POST /api/lora/index_stop",
+        "GET /api/compare",
+        "GET /api/checks",
+        "GET /api/checks/duplicates",
+        "GET /api/checks/contradictions",
+        "POST /api/lora/{stable_id}/forget",
         "GET /api/layouts",
         "GET /api/layouts/{layout_id}",
         "GET /api/architectures",
@@ -121,8 +128,11 @@ def test_no_route_takes_a_path_of_the_file_system(document: dict[str, Any]) -> N
 
 def test_examples_fit_their_own_models() -> None:
     checked = 0
-    modules = (schemas, block_schemas, registry_schemas, profile_schemas, combine_schemas, sidecar_schemas)
-    for model in {name: one for module in modules for name, one in vars(module).items()}.values():
+    rooms = (
+        schemas, block_schemas, check_schemas, combine_schemas, compare_schemas, profile_schemas, registry_schemas,
+        sidecar_schemas,
+    )  # fmt: skip
+    for model in {name: one for room in rooms for name, one in vars(room).items()}.values():
         if isinstance(model, type) and issubclass(model, ApiModel):
             extra = model.model_config.get("json_schema_extra")
             for example in extra["examples"] if isinstance(extra, dict) else []:  # type: ignore[union-attr]

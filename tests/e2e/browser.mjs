@@ -175,11 +175,81 @@ const scenarios = {
     await until(async () => (await page.locator("main li:has(h2)").count()) < current.length || current.length === 1);
   },
 
+  /** Single blocks beside all blocks of one model; the rest says why not; same numbers in chart, table and server. */
+  async compare(page) {
+    const rows = (await entries()).filter((row) => row.has_block_weights);
+    const partOf = new Map((await api("/api/layouts")).layouts.map(({ id, part_of }) => [id, part_of]));
+    const part = rows.find((row) => rows.some(({ block_layout }) => block_layout === partOf.get(row.block_layout)));
+    const whole = rows.find((row) => row.block_layout === partOf.get(part.block_layout));
+    const other = rows.find((one) => one.architecture !== whole.architecture);
+    await page.goto(`${BASE}/lora/${whole.stable_id}`);
+    await page.getByRole("link", { name: "Compare with…" }).click();
+    await page.waitForURL(`**/compare?ids=${whole.stable_id}`);
+    await page.getByRole("combobox").fill(part.stable_id);
+    await page.getByRole("option", { name: part.stable_id }).click();
+    await page.waitForURL(`**/compare?ids=${whole.stable_id},${part.stable_id}`);
+    const ids = [whole, part].map((row) => `ids=${row.stable_id}`).join("&");
+    const { places, similarities } = await api(`/api/compare?${ids}`);
+    await page.locator("[data-place]").first().waitFor();
+    assert.equal(await page.locator("[data-place]").count(), places.length);
+    await page.getByText(similarities[0].cosine.toFixed(3), { exact: true }).waitFor();
+
+    const at = places.findIndex(({ values }) => values.every(({ state }) => state === "measured"));
+    await page.locator(`[data-place="${at}"]`).hover();
+    for (const { weight } of places[at].values) await page.locator("figure > p em").getByText(weight.toFixed(3)).first().waitFor();
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save SVG" }).click()]);
+    const drawing = readFileSync(await download.path(), "utf8");
+    assert.ok(!/class=|var\(|style=/.test(drawing), "the drawing needs the page's styles");
+    assert.ok(drawing.includes(places[0].label) && drawing.includes("stroke-dasharray"));
+
+    await page.getByRole("button", { name: "Against A" }).click();
+    await page.getByRole("button", { name: "Read as a table" }).click();
+    await page.waitForURL("**&view=table");
+    await page.reload();
+    const cells = page.locator(`[data-place-row="${at}"] td`);
+    await cells.first().waitFor();
+    const [mine, theirs] = places[at].values.map(({ weight }) => weight);
+    const apart = theirs - mine;
+    const sign = apart < 0 ? "−" : "+";
+    assert.deepEqual((await cells.allInnerTexts()).slice(1), [
+      mine.toFixed(3),
+      theirs.toFixed(3),
+      apart === 0 ? "0" : sign + Math.abs(apart).toFixed(3),
+    ]);
+
+    await page.goto(`${BASE}/compare?ids=${whole.stable_id},${other.stable_id},${part.stable_id}`);
+    await page.getByText("different parts of different models").waitFor();
+    assert.equal(await page.locator("[data-place]").count(), places.length);
+  },
+
+  /** Every check with its result, copies side by side, and an unreadable file tried again after asking. */
+  async health(page) {
+    const answer = await api("/api/checks");
+    await page.goto(`${BASE}/`);
+    await page.getByRole("link", { name: "Health" }).click();
+    await page.waitForURL("**/checks");
+    await page.locator("[data-check]").first().waitFor();
+    assert.equal(await page.locator("[data-check]").count(), answer.checks.length);
+    assert.equal(await page.locator('[data-check="failed"]').count(), answer.checks.filter(({ passed }) => !passed).length);
+    const { groups } = await api("/api/checks/duplicates");
+    assert.ok(groups.length > 0, "no copies in the library");
+    for (const { entries: same } of groups)
+      for (const { stable_id: id } of same) await page.getByRole("article").getByRole("link", { name: id }).waitFor();
+
+    const [torn] = await entries("&state=failed");
+    await page.getByRole("button", { name: `Try again ${torn.stable_id}` }).click();
+    await page.getByRole("button", { name: "Try again", exact: true }).click();
+    await page.getByText(`${torn.stable_id} is as it was`).waitFor();
+    await page.getByRole("link", { name: /in the library$/ }).first().click();
+    await page.waitForURL("**/?state=failed");
+  },
+
   /** axe on every page in both themes; a screenshot of each at every size, where nothing sticks out sideways. */
   async accessibility(page) {
     const rows = await entries();
     const measured = rows.find((row) => row.has_block_weights);
     const fallback = rows.find((row) => row.fallback);
+    const alike = [...rows.filter((row) => row.architecture === measured.architecture && row.has_block_weights).slice(0, 5), ...(fallback ? [fallback] : [])];
     const pages = {
       library: "/",
       "library-empty": "/?q=nothing-has-this-name",
@@ -187,6 +257,11 @@ const scenarios = {
       ...(fallback && { "lora-unmeasured": `/lora/${fallback.stable_id}` }),
       layouts: "/layouts",
       indexing: "/indexing",
+      compare: `/compare?ids=${alike.map((row) => row.stable_id).join(",")}`,
+      "compare-difference": `/compare?ids=${alike.map((row) => row.stable_id).join(",")}&against=${alike[0].stable_id}&measure=raw`,
+      "compare-table": `/compare?ids=${alike.map((row) => row.stable_id).join(",")}&view=table`,
+      "compare-empty": "/compare",
+      health: "/checks",
       "no-such-entry": "/lora/NO-SUCH-000",
     };
     const found = [];

@@ -23,7 +23,17 @@ from lora_weights_builder.api.error_shape import DOCUMENTED_ERRORS, FaultBoundar
 from lora_weights_builder.api.gate import Gate, Policy, policy_for
 from lora_weights_builder.api.jobs import IndexJobs
 from lora_weights_builder.api.library_run import library_run
-from lora_weights_builder.api.routers import combine, health, indexing, layouts, lora, preview, profiles
+from lora_weights_builder.api.routers import (
+    checks,
+    combine,
+    compare,
+    health,
+    indexing,
+    layouts,
+    lora,
+    preview,
+    profiles,
+)
 from lora_weights_builder.api.ui_files import install_ui
 from lora_weights_builder.config import Settings, load_settings
 from lora_weights_builder.library.catalog import Catalog
@@ -34,6 +44,8 @@ ANSWERING_THREADS: Final = 8
 OPENAPI_PATH: Final = "/api/openapi.json"
 _ROUTERS: Final = (
     health.router,
+    checks.router,
+    compare.router,
     layouts.router,
     indexing.router,
     combine.router,

@@ -53,7 +53,7 @@ _FACETS: Final[dict[str, sa.ColumnElement[Any]]] = {
 }
 # Not read for a list: they are long, or stand behind the long ones, and only the view of one entry shows them.
 _UNLISTED: Final = frozenset({"metadata", "summary", "search_text", "base_model_evidence", *rows.ENERGY_COLUMNS})
-_LISTED: Final = [*(column for column in lora.c if column.name not in _UNLISTED), pair_store.PARTNER]
+LISTED: Final = [*(column for column in lora.c if column.name not in _UNLISTED), pair_store.PARTNER]
 
 
 def search(connection: sa.Connection, query: SearchQuery) -> SearchPage:
@@ -79,7 +79,7 @@ def search(connection: sa.Connection, query: SearchQuery) -> SearchPage:
     found = connection.execute(statement.order_by(*order).limit(query.limit + 1)).all()
     page = [tuple(row) for row in found[: query.limit]]
     cursor = _cursor(query, page[-1], offset + len(page)) if len(found) > query.limit else None
-    listed = sa.select(*_LISTED).where(lora.c.id.in_([row[-1] for row in page]))
+    listed = sa.select(*LISTED).where(lora.c.id.in_([row[-1] for row in page]))
     by_id = {row["id"]: rows.lora_row(row) for row in connection.execute(listed).mappings()}
     return SearchPage(tuple(by_id[row[-1]] for row in page), total, exact, query.limit, offset, cursor)
 
@@ -92,7 +92,7 @@ def iterate(connection: sa.Connection, query: SearchQuery) -> Iterator[LoraRow]:
     order = [key.desc() if descending else key.asc() for key in keys]
     text = _text(query)
     conditions = [*_conditions(query, by_id=len(text) >= TRIGRAM), *_holds(text, by_index=True)]
-    statement = sa.select(*_LISTED).where(*conditions).order_by(*order)
+    statement = sa.select(*LISTED).where(*conditions).order_by(*order)
     for row in connection.execution_options(yield_per=MAX_LIMIT).execute(statement).mappings():
         yield rows.lora_row(row)
 

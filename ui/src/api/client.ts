@@ -15,6 +15,13 @@ export type FacetValue = Schemas["FacetValue"];
 export type IndexStatus = Schemas["IndexStatus"];
 export type ModelFamily = Schemas["ModelFamily"];
 export type Architecture = Schemas["Architecture"];
+export type CompareAnswer = Schemas["CompareAnswer"];
+export type ComparedEntry = Schemas["ComparedEntry"];
+export type ComparedValue = Schemas["ComparedValue"];
+export type Check = Schemas["Check"];
+export type ChecksAnswer = Schemas["ChecksAnswer"];
+export type DuplicateGroup = Schemas["DuplicateGroup"];
+export type ContradictionsAnswer = Schemas["ContradictionsAnswer"];
 type ErrorBody = Schemas["ErrorBody"];
 
 /** A refusal of the server. `message` is its sentence, meant for people; `code` its machine name. */
@@ -70,6 +77,30 @@ export const api = {
         params: { path: { stable_id: stableId } },
         ...(signal && { signal }),
       }),
+    ),
+  compare: async (ids: string[], signal?: AbortSignal) =>
+    unwrap(await client.GET("/api/compare", { params: { query: { ids } }, ...(signal && { signal }) })),
+  checks: async (signal?: AbortSignal) =>
+    unwrap(await client.GET("/api/checks", { ...(signal && { signal }) })),
+  duplicates: async (offset: number, signal?: AbortSignal) =>
+    unwrap(
+      await client.GET("/api/checks/duplicates", {
+        params: { query: { offset } },
+        ...(signal && { signal }),
+      }),
+    ),
+  contradictions: async (offset: number, signal?: AbortSignal) =>
+    unwrap(
+      await client.GET("/api/checks/contradictions", {
+        params: { query: { offset } },
+        ...(signal && { signal }),
+      }),
+    ),
+  forget: async (stableId: string) =>
+    unwrap(await client.POST("/api/lora/{stable_id}/forget", { params: { path: { stable_id: stableId } } })),
+  reindexOne: async (stableId: string) =>
+    unwrap(
+      await client.POST("/api/lora/reindex_one/{stable_id}", { params: { path: { stable_id: stableId } } }),
     ),
   layouts: async (signal?: AbortSignal) =>
     unwrap(await client.GET("/api/layouts", { ...(signal && { signal }) })).layouts,

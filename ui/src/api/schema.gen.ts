@@ -20,6 +20,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Checks
+         * @description The questions of `lwb check`, asked now: seconds for a large library, most of them to read the whole database.
+         */
+        get: operations["checks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/checks/contradictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Contradictions
+         * @description Entries whose tensors, metadata, name and folder disagree.
+         */
+        get: operations["contradictions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/checks/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Duplicates
+         * @description Entries with the same content, a group each, the one that came first in front.
+         */
+        get: operations["duplicates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare Entries
+         * @description Up to six entries aligned block by block. Those that cannot stand beside the others say why.
+         */
+        get: operations["compare_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/layouts": {
         parameters: {
             query?: never;
@@ -368,6 +448,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/lora/{stable_id}/forget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Forget
+         * @description Drop a missing entry from the catalogue. 409 where its file is present; the id is never given to another.
+         */
+        post: operations["forget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/lora/{stable_id}/modules": {
         parameters: {
             query?: never;
@@ -663,6 +763,52 @@ export interface components {
             validation_warnings: string[];
         };
         /**
+         * Check
+         * @description One question of the smoke check with its answer.
+         */
+        Check: {
+            /**
+             * Detail
+             * @description Names offenders, or notes something.
+             */
+            detail: string | null;
+            /**
+             * Explanation
+             * @description What it asks, why it matters, and what to do where it fails.
+             */
+            explanation: string;
+            /** Passed */
+            passed: boolean;
+            /** Title */
+            title: string;
+            /**
+             * Value
+             * @description How many offenders; 0 on a healthy catalogue.
+             */
+            value: number;
+        };
+        /**
+         * ChecksAnswer
+         * @description The smoke check, as `lwb check` runs it.
+         * @example {
+         *       "checks": [
+         *         {
+         *           "explanation": "An id names one entry.",
+         *           "passed": true,
+         *           "title": "Duplicate stable_id groups",
+         *           "value": 0
+         *         }
+         *       ],
+         *       "passed": true
+         *     }
+         */
+        ChecksAnswer: {
+            /** Checks */
+            checks: components["schemas"]["Check"][];
+            /** Passed */
+            passed: boolean;
+        };
+        /**
          * CombineAnswer
          * @description Whether the LoRAs go together (one base model, one layout), and how each is to be loaded.
          */
@@ -850,6 +996,216 @@ export interface components {
             profiles: components["schemas"]["CombinedProfile"][];
         };
         /**
+         * CompareAnswer
+         * @description Entries of one architecture beside each other, aligned by group and place within the group.
+         * @example {
+         *       "architecture": "flux1",
+         *       "architecture_name": "Flux.1",
+         *       "entries": [
+         *         {
+         *           "architecture": "flux1",
+         *           "block_layout": "flux_transformer_38",
+         *           "compared": true,
+         *           "filename": "coat.safetensors",
+         *           "stable_id": "FLX-CLT-057",
+         *           "strength_kinds": [
+         *             "delta"
+         *           ]
+         *         },
+         *         {
+         *           "architecture": "flux1",
+         *           "block_layout": "flux_transformer_38",
+         *           "compared": true,
+         *           "filename": "ink.safetensors",
+         *           "stable_id": "FLX-STL-004",
+         *           "strength_kinds": [
+         *             "delta"
+         *           ]
+         *         }
+         *       ],
+         *       "groups": [
+         *         {
+         *           "abbreviation": "S",
+         *           "count": 1,
+         *           "key": "single",
+         *           "start": 0,
+         *           "title": "Single blocks"
+         *         }
+         *       ],
+         *       "notes": [],
+         *       "places": [
+         *         {
+         *           "group": "single",
+         *           "group_index": 0,
+         *           "label": "S00",
+         *           "values": [
+         *             {
+         *               "raw_strength": 2.5,
+         *               "rms_change": 0.0004,
+         *               "state": "measured",
+         *               "weight": 1
+         *             },
+         *             {
+         *               "raw_strength": 0,
+         *               "state": "absent",
+         *               "weight": 0
+         *             }
+         *           ]
+         *         }
+         *       ],
+         *       "similarities": [
+         *         {
+         *           "one": "FLX-CLT-057",
+         *           "other": "FLX-STL-004"
+         *         }
+         *       ]
+         *     }
+         */
+        CompareAnswer: {
+            /**
+             * Architecture
+             * @description Null where nothing could be compared.
+             */
+            architecture: string | null;
+            /** Architecture Name */
+            architecture_name: string | null;
+            /**
+             * Entries
+             * @description All that were asked for, in that order.
+             */
+            entries: components["schemas"]["ComparedEntry"][];
+            /**
+             * Groups
+             * @description Runs of `places`.
+             */
+            groups: components["schemas"]["LayoutGroup"][];
+            /**
+             * Notes
+             * @description What to bear in mind, in sentences.
+             */
+            notes: string[];
+            /** Places */
+            places: components["schemas"]["ComparedPlace"][];
+            /**
+             * Similarities
+             * @description One a pair of compared entries.
+             */
+            similarities: components["schemas"]["Similarity"][];
+        };
+        /**
+         * ComparedEntry
+         * @description One of the entries asked for, and why it is left out where it is.
+         */
+        ComparedEntry: {
+            /** Architecture */
+            architecture: string | null;
+            /** Block Layout */
+            block_layout: string | null;
+            /** Compared */
+            compared: boolean;
+            /**
+             * Filename
+             * @description Null where no entry has this id.
+             */
+            filename: string | null;
+            /**
+             * Reason
+             * @description A sentence; null where the entry is compared.
+             */
+            reason: string | null;
+            /** Stable Id */
+            stable_id: string;
+            /** Strength Kinds */
+            strength_kinds: string[];
+        };
+        /**
+         * ComparedPlace
+         * @description One block of the model.
+         */
+        ComparedPlace: {
+            /** Group */
+            group: string;
+            /** Group Index */
+            group_index: number;
+            /** Label */
+            label: string;
+            /**
+             * Values
+             * @description One a compared entry, in the order of `entries`.
+             */
+            values: components["schemas"]["ComparedValue"][];
+        };
+        /**
+         * ComparedValue
+         * @description What one entry does at one place.
+         */
+        ComparedValue: {
+            /**
+             * Raw Strength
+             * @description Frobenius norm of the change; null where `outside`.
+             */
+            raw_strength: number | null;
+            /**
+             * Rms Change
+             * @description Change of a typical single weight; null where it is not known.
+             */
+            rms_change: number | null;
+            /**
+             * State
+             * @description `absent`: the file holds nothing for this block; `outside`: its layout has no such block.
+             * @enum {string}
+             */
+            state: "measured" | "absent" | "outside";
+            /**
+             * Weight
+             * @description 0..1 of the entry's own strongest block; null where `outside`.
+             */
+            weight: number | null;
+        };
+        /**
+         * Contradiction
+         * @description An entry that says different things of itself.
+         */
+        Contradiction: {
+            /** Filename */
+            filename: string;
+            /** Lora Name */
+            lora_name: string;
+            /** Stable Id */
+            stable_id: string;
+            /**
+             * Statements
+             * @description What disagrees with what, a sentence each.
+             */
+            statements: string[];
+        };
+        /**
+         * ContradictionsAnswer
+         * @description A page of the entries whose tensors, metadata, name and folder disagree.
+         * @example {
+         *       "count": 1,
+         *       "results": [
+         *         {
+         *           "filename": "coat.safetensors",
+         *           "lora_name": "FLUX/coat.safetensors",
+         *           "stable_id": "FLX-CLT-057",
+         *           "statements": [
+         *             "the folder says FLUX, the tensors say SDXL"
+         *           ]
+         *         }
+         *       ],
+         *       "total": 1
+         *     }
+         */
+        ContradictionsAnswer: {
+            /** Count */
+            count: number;
+            /** Results */
+            results: components["schemas"]["Contradiction"][];
+            /** Total */
+            total: number;
+        };
+        /**
          * DeletedProfile
          * @description The profiles that are left.
          */
@@ -863,6 +1219,87 @@ export interface components {
             profiles: components["schemas"]["Profile"][];
             /** Stable Id */
             stable_id: string;
+        };
+        /**
+         * DuplicateGroup
+         * @description Entries with the same content, the one that came first in front.
+         */
+        DuplicateGroup: {
+            /** Content Hash */
+            content_hash: string;
+            /** Entries */
+            entries: components["schemas"]["LoraRow"][];
+        };
+        /**
+         * DuplicatesAnswer
+         * @description A page of the groups of entries with the same content.
+         * @example {
+         *       "count": 1,
+         *       "groups": [
+         *         {
+         *           "content_hash": "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f",
+         *           "entries": [
+         *             {
+         *               "adapter_types": [
+         *                 "lora"
+         *               ],
+         *               "alpha": 16,
+         *               "architecture": "flux1",
+         *               "base_model_code": "FLX",
+         *               "base_model_name": "FLUX",
+         *               "block_count": 38,
+         *               "block_layout": "flux_transformer_38",
+         *               "category_code": "CLT",
+         *               "category_name": "Clothing",
+         *               "clip_contributor": false,
+         *               "clip_tensor_count": 0,
+         *               "content_hash": "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f",
+         *               "created_at": "2026-05-05T08:00:00Z",
+         *               "fallback": false,
+         *               "file_path": "/loras/FLUX/08 - Clothing/coat.safetensors",
+         *               "filename": "coat.safetensors",
+         *               "has_block_weights": true,
+         *               "id": 57,
+         *               "last_modified": "2026-05-04T10:11:12Z",
+         *               "lora_name": "FLUX/08 - Clothing/coat.safetensors",
+         *               "lora_type": "lora",
+         *               "model_family": "flux",
+         *               "pending": false,
+         *               "rank": 16,
+         *               "rel_path": "FLUX/08 - Clothing/coat.safetensors",
+         *               "revision": 1,
+         *               "role": "clothing",
+         *               "root_id": 1,
+         *               "size_bytes": 87654321,
+         *               "stable_id": "FLX-CLT-057",
+         *               "stale": false,
+         *               "state": "present",
+         *               "strength": 3.75,
+         *               "title": "A coat",
+         *               "trigger_words": [
+         *                 "coat"
+         *               ],
+         *               "updated_at": "2026-05-05T08:00:00Z",
+         *               "warnings": [],
+         *               "weights": [
+         *                 0.25,
+         *                 1,
+         *                 0.5
+         *               ]
+         *             }
+         *           ]
+         *         }
+         *       ],
+         *       "total": 1
+         *     }
+         */
+        DuplicatesAnswer: {
+            /** Count */
+            count: number;
+            /** Groups */
+            groups: components["schemas"]["DuplicateGroup"][];
+            /** Total */
+            total: number;
         };
         /**
          * EnergyRank
@@ -955,6 +1392,23 @@ export interface components {
             blake3: string | null;
             /** Sha256 */
             sha256: string | null;
+        };
+        /**
+         * ForgetAnswer
+         * @description A missing entry was dropped from the catalogue; its id stays retired.
+         * @example {
+         *       "stable_id": "FLX-CLT-057",
+         *       "status": "forgotten"
+         *     }
+         */
+        ForgetAnswer: {
+            /** Stable Id */
+            stable_id: string;
+            /**
+             * Status
+             * @constant
+             */
+            status: "forgotten";
         };
         /**
          * Health
@@ -2676,6 +3130,21 @@ export interface components {
             program: string;
         };
         /**
+         * Similarity
+         * @description How alike two entries spread their strength over the blocks: similar shape, not similar weights.
+         */
+        Similarity: {
+            /**
+             * Cosine
+             * @description Of the raw strengths, absent ones being 0; null where no block is shared.
+             */
+            cosine: number | null;
+            /** One */
+            one: string;
+            /** Other */
+            other: string;
+        };
+        /**
          * StopAnswer
          * @description Whether there was something to stop.
          * @example {
@@ -2825,6 +3294,139 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    checks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChecksAnswer"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    contradictions: {
+        parameters: {
+            query?: {
+                limit?: number;
+                offset?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContradictionsAnswer"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    duplicates: {
+        parameters: {
+            query?: {
+                limit?: number;
+                offset?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DuplicatesAnswer"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    compare_entries: {
+        parameters: {
+            query: {
+                /** @description Stable ids, one a parameter; repeats count once. */
+                ids: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompareAnswer"];
+                };
             };
             400: components["responses"]["Error400"];
             401: components["responses"]["Error401"];
@@ -3499,6 +4101,40 @@ export interface operations {
                 };
                 content: {
                     "text/csv": string;
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    forget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An entry's stable id. */
+                stable_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForgetAnswer"];
                 };
             };
             400: components["responses"]["Error400"];

@@ -58,8 +58,10 @@ export function Shell() {
           <Link to="/" activeOptions={{ exact: true, includeSearch: false }}>
             Library
           </Link>
+          <Link to="/compare">Compare</Link>
           <Link to="/layouts">Layouts</Link>
           <Link to="/indexing">Indexing</Link>
+          <Link to="/checks">Health</Link>
         </nav>
         <div className={css.right}>
           <IndexBar />

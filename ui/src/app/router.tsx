@@ -2,6 +2,7 @@
 import { createRootRoute, createRoute, createRouter, Link, lazyRouteComponent } from "@tanstack/react-router";
 import { Empty, Note, Page } from "@/components/ui";
 import { LibraryPage } from "@/features/library/LibraryPage";
+import { parseCompareSearch } from "@/lib/compareSearch";
 import { parseLibrarySearch, parsePlacedSearch, parseSearch, stringifySearch } from "@/lib/librarySearch";
 import { Shell } from "./Shell";
 
@@ -57,7 +58,27 @@ const indexingRoute = createRoute({
   component: lazyRouteComponent(() => import("@/features/indexing/IndexingPage"), "IndexingPage"),
 });
 
-const routeTree = rootRoute.addChildren([libraryRoute, loraRoute, layoutsRoute, indexingRoute]);
+const compareRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/compare",
+  validateSearch: parseCompareSearch,
+  component: lazyRouteComponent(() => import("@/features/compare/ComparePage"), "ComparePage"),
+});
+
+const healthRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/checks", // `/health` is where programs ask whether the server lives
+  component: lazyRouteComponent(() => import("@/features/health/HealthPage"), "HealthPage"),
+});
+
+const routeTree = rootRoute.addChildren([
+  libraryRoute,
+  loraRoute,
+  layoutsRoute,
+  indexingRoute,
+  compareRoute,
+  healthRoute,
+]);
 
 export function createAppRouter() {
   return createRouter({

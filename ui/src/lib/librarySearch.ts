@@ -76,11 +76,11 @@ export function nextSort(current: Sort | undefined, key: SortKey): Sort {
   return (current ?? "stable_id") === key ? `-${key}` : key;
 }
 
-/** Plain `key=value` pairs, so that addresses can be read and typed. */
+/** Plain `key=value` pairs, so that addresses can be read and typed; commas may stand as they are. */
 export function stringifySearch(search: Record<string, unknown>): string {
   const pairs = Object.entries(search).filter(([, value]) => value !== undefined && value !== "");
   const parameters = new URLSearchParams(pairs.map(([key, value]) => [key, String(value)]));
-  return pairs.length === 0 ? "" : `?${parameters}`;
+  return pairs.length === 0 ? "" : `?${parameters}`.replaceAll("%2C", ",");
 }
 
 export function parseSearch(query: string): Record<string, string> {

@@ -3,8 +3,9 @@ import { type KeyboardEvent, type RefObject, useId, useRef, useState } from "rea
 import { barPositions, strengthStep } from "@/components/blocks/sparkline";
 import { formatStrength } from "@/lib/format";
 import { useWidth } from "@/lib/hooks";
+import { labelEvery, niceTicks } from "@/lib/ticks";
 import css from "./chart.module.css";
-import { type Bar, type ChartModel, describeBar, labelEvery, niceTicks } from "./chartModel";
+import { type Bar, type ChartModel, describeBar } from "./chartModel";
 
 const HEIGHT = 262;
 const TOP = 30; // group titles

@@ -5,11 +5,11 @@ import { useRegistry } from "@/api/registry";
 import { LayoutBadge } from "@/components/blocks/LayoutBadge";
 import { Button, Mark, Note } from "@/components/ui";
 import { displayName, withoutPath } from "@/lib/format";
+import { saveFile, standaloneSvg } from "@/lib/saveSvg";
 import { BlockChart } from "./BlockChart";
 import { BlockTable } from "./BlockTable";
 import { type ChartModel, chartModel } from "./chartModel";
 import css from "./lora.module.css";
-import { saveFile, standaloneSvg } from "./saveSvg";
 
 interface BlocksPanelProps {
   entry: LoraDetail;

@@ -112,6 +112,11 @@ function Entry({ entry, blocks, isStale }: { entry: LoraDetail; blocks: BlocksAn
               <Copy text={entry.file_path} label="Copy path">
                 <span className={`mono ${css.path}`}>{entry.file_path}</span>
               </Copy>
+              {entry.has_block_weights && (
+                <Link to="/compare" search={{ ids: entry.stable_id }}>
+                  Compare with…
+                </Link>
+              )}
             </p>
             {entry.pair !== null && (
               <p className={css.otherHalf}>

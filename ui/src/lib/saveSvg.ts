@@ -4,6 +4,7 @@ const CARRIED = [
   "fill",
   "stroke",
   "stroke-width",
+  "stroke-dasharray",
   "font-family",
   "font-size",
   "font-weight",
