@@ -319,7 +319,19 @@ class LoraRecord:
 EntryState = Literal["present", "missing"]
 StateFilter = Literal["present", "missing", "any", "failed", "duplicate", "fallback"]
 SortKey = Literal[
-    "stable_id", "filename", "base", "category", "layout", "rank", "size", "modified", "added", "strength"
+    "stable_id",
+    "filename",
+    "base",
+    "category",
+    "layout",
+    "rank",
+    "size",
+    "modified",
+    "added",
+    "strength",
+    "architecture",
+    "adapter",
+    "role",
 ]
 ScanPhase = Literal["walk", "headers", "identity", "store", "data", "duplicates", "done"]
 

@@ -78,7 +78,44 @@ const scenarios = {
     await page.keyboard.press("ArrowRight");
     await page.waitForURL(`**/lora/${all[3].stable_id}?at=3`);
     await page.keyboard.press("Escape");
-    await page.locator("[role=row][aria-selected=true]").getByText(all[3].stable_id).waitFor();
+    await page.locator("[role=row][data-active]").getByText(all[3].stable_id).waitFor();
+  },
+
+  /** Keys and boxes select over searches; the bar copies ids and leads to the comparison; columns are remembered. */
+  async selection(page) {
+    const all = await entries();
+    await page.goto(`${BASE}/`);
+    await page.locator(ROWS).first().waitFor();
+    assert.ok((await page.locator("[role=row] svg path").count()) > 0, "no row has its profile");
+    await page.getByRole("grid").focus();
+    await page.keyboard.press("x");
+    const bar = page.getByRole("region", { name: "Selection" });
+    await bar.getByText("Compare takes 2 to 6").waitFor();
+    await page.keyboard.press("Shift+ArrowDown");
+    await page.getByRole("checkbox", { name: `Select ${all[3].stable_id}` }).click();
+    assert.equal(await page.locator("[role=row][aria-selected=true]").count(), 3);
+    const ids = [0, 1, 3].map((place) => all[place].stable_id).join(",");
+    assert.equal(await bar.getByRole("link", { name: "Compare" }).getAttribute("href"), `/compare?ids=${ids}`);
+    await page.keyboard.press("End");
+    await page.locator("[role=row][data-active]").getByText(all.at(-1).stable_id).waitFor();
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: join(SHOTS, "library-selection.png") });
+    await page.keyboard.press("Escape");
+    await bar.waitFor({ state: "detached" });
+
+    await page.getByRole("button", { name: "Columns" }).click();
+    await page.getByRole("checkbox", { name: "Role" }).click();
+    await page.getByRole("button", { name: "Move Size left" }).click();
+    assert.deepEqual(await axe(page), []);
+    await page.screenshot({ path: join(SHOTS, "library-columns.png") });
+    await page.reload();
+    await page.locator(ROWS).first().waitFor();
+    const heads = await page.getByRole("columnheader").allInnerTexts();
+    assert.ok(heads.includes("Role") && heads.indexOf("Size") < heads.indexOf("Rank"), heads.join());
+    await page.getByRole("columnheader", { name: "Role" }).getByRole("button").click();
+    await page.waitForURL("**sort=role");
+    const [first] = await entries("&sort=role");
+    await page.locator(ROWS).first().getByText(first.stable_id).waitFor();
   },
 
   /** A measured entry: as many bars as blocks, readout by pointer and keyboard, table, and a drawing to keep. */

@@ -12,7 +12,19 @@ from tests.e2e.browser import Browser
 
 @pytest.mark.parametrize(
     "scenario",
-    ["library", "search", "keyboard", "lora", "every_layout", "inert", "indexing", "layouts", "compare", "health"],
+    [
+        "library",
+        "search",
+        "keyboard",
+        "selection",
+        "lora",
+        "every_layout",
+        "inert",
+        "indexing",
+        "layouts",
+        "compare",
+        "health",
+    ],  # fmt: skip
 )
 def test_interface(browser: Browser, scenario: str) -> None:
     """The scenario passes, without script errors, refused content or requests to other hosts."""

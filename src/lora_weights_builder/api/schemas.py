@@ -19,6 +19,7 @@ from lora_weights_builder.records import BaseEvidence, EntryState, ScanPhase
 DirectedSortKey = Literal[
     "stable_id", "-stable_id", "filename", "-filename", "base", "-base", "category", "-category", "layout", "-layout",
     "rank", "-rank", "size", "-size", "modified", "-modified", "added", "-added", "strength", "-strength",
+    "architecture", "-architecture", "adapter", "-adapter", "role", "-role",
 ]  # fmt: skip
 JobPhase = Literal["idle", "stopped", "failed"] | ScanPhase
 

@@ -36,6 +36,10 @@ _SORTS: Final[dict[str, tuple[sa.ColumnElement[Any], ...]]] = {
     "base": (lora.c.base_model_code, lora.c.name_key),
     "category": (lora.c.category_code, lora.c.name_key),
     "layout": (sa.literal_column(LAYOUT_KEY), lora.c.name_key),
+    # Without the name: these follow, or at least read nothing but, the index that counts the facet.
+    "architecture": (sa.func.coalesce(lora.c.architecture, ""),),
+    "adapter": (lora.c.adapter_types,),
+    "role": (lora.c.role,),
     "rank": (sa.literal_column(RANK_KEY),),
     "size": (lora.c.size_bytes,),
     "modified": (lora.c.mtime_ns,),

@@ -3539,7 +3539,7 @@ export interface operations {
                 /** @description `1`: only measured entries; `0`: only those without measured blocks. */
                 has_blocks?: "" | "ALL" | "0" | "1" | "true" | "false";
                 state?: "present" | "missing" | "any" | "failed" | "duplicate" | "fallback";
-                sort?: "stable_id" | "-stable_id" | "filename" | "-filename" | "base" | "-base" | "category" | "-category" | "layout" | "-layout" | "rank" | "-rank" | "size" | "-size" | "modified" | "-modified" | "added" | "-added" | "strength" | "-strength";
+                sort?: "stable_id" | "-stable_id" | "filename" | "-filename" | "base" | "-base" | "category" | "-category" | "layout" | "-layout" | "rank" | "-rank" | "size" | "-size" | "modified" | "-modified" | "added" | "-added" | "strength" | "-strength" | "architecture" | "-architecture" | "adapter" | "-adapter" | "role" | "-role";
                 limit?: number;
                 offset?: number;
                 /** @description `next_cursor` of the page before, with the same filters and sort; replaces `offset`. */
@@ -3978,7 +3978,7 @@ export interface operations {
                 /** @description `1`: only measured entries; `0`: only those without measured blocks. */
                 has_blocks?: "" | "ALL" | "0" | "1" | "true" | "false";
                 state?: "present" | "missing" | "any" | "failed" | "duplicate" | "fallback";
-                sort?: "stable_id" | "-stable_id" | "filename" | "-filename" | "base" | "-base" | "category" | "-category" | "layout" | "-layout" | "rank" | "-rank" | "size" | "-size" | "modified" | "-modified" | "added" | "-added" | "strength" | "-strength";
+                sort?: "stable_id" | "-stable_id" | "filename" | "-filename" | "base" | "-base" | "category" | "-category" | "layout" | "-layout" | "rank" | "-rank" | "size" | "-size" | "modified" | "-modified" | "added" | "-added" | "strength" | "-strength" | "architecture" | "-architecture" | "adapter" | "-adapter" | "role" | "-role";
                 limit?: number;
                 offset?: number;
                 /** @description `next_cursor` of the page before, with the same filters and sort; replaces `offset`. */

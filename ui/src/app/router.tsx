@@ -87,7 +87,8 @@ export function createAppRouter() {
     stringifySearch,
     defaultPreload: "intent",
     defaultErrorComponent: Crashed,
-    scrollRestoration: true,
+    // The library keeps its own place; the one of another search would be put in its way.
+    scrollRestoration: ({ location }) => location.pathname !== "/",
   });
 }
 

@@ -20,9 +20,20 @@ describe("the address bar", () => {
 
   it("leaves out what makes no sense, and defaults", () => {
     expect(
-      parseLibrarySearch({ q: "", state: "present", sort: "stable_id", base: 7, colour: "red" }),
+      parseLibrarySearch({
+        q: "",
+        state: "present",
+        sort: "stable_id",
+        base: 7,
+        "No Facet": "red",
+        offset: "9",
+      }),
     ).toEqual({});
-    expect(parseLibrarySearch({ state: "gone", sort: "--size" })).toEqual({});
+    expect(parseLibrarySearch({ state: "no such state", sort: "--size" })).toEqual({});
+  });
+
+  it("keeps every facet the server may count, by its own name", () => {
+    expect(parseLibrarySearch({ role: "style", tag: "wool" })).toEqual({ role: "style", tag: "wool" });
   });
 
   it("cuts a text to what the server takes", () => {

@@ -4,15 +4,18 @@
  */
 import type { SearchParameters } from "@/api/client";
 
+/** The states there always are; the server's `state` facet may name more. */
 export const STATES = ["present", "any", "fallback", "duplicate", "failed", "missing"] as const;
-export type StateFilter = (typeof STATES)[number];
 
 export const SORT_KEYS = [
   "stable_id",
   "filename",
   "base",
   "category",
+  "architecture",
   "layout",
+  "adapter",
+  "role",
   "rank",
   "size",
   "modified",
@@ -22,22 +25,29 @@ export const SORT_KEYS = [
 export type SortKey = (typeof SORT_KEYS)[number];
 export type Sort = SortKey | `-${SortKey}`;
 
-export const FILTERS = ["base", "category", "architecture", "layout", "adapter"] as const;
-export type Filter = (typeof FILTERS)[number];
-
-export interface LibrarySearch extends Partial<Record<Filter, string>> {
+/** Every further key is the name of a facet, and its value the one the entries must have. */
+export interface LibrarySearch {
   q?: string;
-  state?: StateFilter;
+  state?: string;
   sort?: Sort;
+  [facet: string]: string | undefined;
 }
 
 /** A library search and the position (from 0) of one entry in its results. */
-export interface PlacedSearch extends LibrarySearch {
+export interface PlacedSearch {
   at?: number;
+  q?: string;
+  state?: string;
+  sort?: Sort;
+  [facet: string]: string | number | undefined;
 }
 
 // The server's own limit on a text parameter.
 const MAX_TEXT = 200;
+
+// A facet is asked for by its own name, and which facets there are the server tells. These mean something else.
+const FACET_NAME = /^[a-z][a-z_]{0,31}$/;
+const NOT_FACETS = new Set(["q", "state", "sort", "at", "search", "limit", "offset", "cursor", "facets"]);
 
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value.slice(0, MAX_TEXT) : undefined;
@@ -48,12 +58,12 @@ export function parseLibrarySearch(raw: Record<string, unknown>): LibrarySearch 
   const search: LibrarySearch = {};
   const q = text(raw.q);
   if (q !== undefined) search.q = q;
-  for (const filter of FILTERS) {
-    const value = text(raw[filter]);
-    if (value !== undefined) search[filter] = value;
+  for (const name of Object.keys(raw)) {
+    const value = text(raw[name]);
+    if (value !== undefined && FACET_NAME.test(name) && !NOT_FACETS.has(name)) search[name] = value;
   }
-  const state = STATES.find((known) => known === raw.state);
-  if (state !== undefined && state !== "present") search.state = state;
+  const state = text(raw.state);
+  if (state !== undefined && FACET_NAME.test(state) && state !== "present") search.state = state;
   const key = SORT_KEYS.find((known) => known === raw.sort || `-${known}` === raw.sort);
   if (key !== undefined && raw.sort !== "stable_id") search.sort = raw.sort as Sort;
   return search;
@@ -66,9 +76,15 @@ export function parsePlacedSearch(raw: Record<string, unknown>): PlacedSearch {
   return placed;
 }
 
+/** The search without the position in it. */
+export function withoutPlace({ at: _, ...search }: PlacedSearch): LibrarySearch {
+  return search as LibrarySearch;
+}
+
 /** The server's parameters for a search. */
 export function toParameters({ q, ...rest }: LibrarySearch): SearchParameters {
-  return { ...rest, ...(q !== undefined && { search: q }) };
+  // Facets are open, the server's parameters are not: it passes over those it does not know.
+  return { ...rest, ...(q !== undefined && { search: q }) } as SearchParameters;
 }
 
 /** The sort after a click on a column's head: ascending, descending, and back to ascending. */

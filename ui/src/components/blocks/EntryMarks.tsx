@@ -1,15 +1,25 @@
 /** What is out of the ordinary about an entry, in words. */
 import type { LoraRow } from "@/api/client";
 import { Mark } from "@/components/ui";
+import { countOf } from "@/lib/format";
 
 type Marked = Pick<
   LoraRow,
-  "state" | "pending" | "stale" | "stale_reason" | "fallback" | "fallback_reason" | "duplicate_of" | "error"
+  | "state"
+  | "pending"
+  | "stale"
+  | "stale_reason"
+  | "fallback"
+  | "fallback_reason"
+  | "duplicate_of"
+  | "error"
+  | "warnings"
 >;
 
 /** `brief` leaves out the id of what an entry is a copy of. */
 export function EntryMarks({ entry, brief = false }: { entry: Marked; brief?: boolean }) {
-  const { state, pending, stale, stale_reason, fallback, fallback_reason, duplicate_of, error } = entry;
+  const { state, pending, stale, stale_reason, fallback, fallback_reason, duplicate_of, error, warnings } =
+    entry;
   return (
     <>
       {state === "missing" && (
@@ -35,6 +45,9 @@ export function EntryMarks({ entry, brief = false }: { entry: Marked; brief?: bo
       )}
       {duplicate_of !== null && (
         <Mark title={`Same content as ${duplicate_of}`}>{brief ? "copy" : `copy of ${duplicate_of}`}</Mark>
+      )}
+      {warnings.length > 0 && error === null && (
+        <Mark title={warnings.join("\n")}>{countOf(warnings.length, "warning", "warnings")}</Mark>
       )}
     </>
   );

@@ -1,19 +1,16 @@
-/** The rail of filters with their counts. One value a filter; pressing it again lets go. */
+/**
+ * The rail of filters with their counts: whatever facets the server counts, each asked for by its own name. One value a
+ * filter; pressing it again lets go.
+ */
 import { useState } from "react";
 import type { FacetValue } from "@/api/client";
-import { useRegistry } from "@/api/registry";
+import { Bone } from "@/components/ui";
 import { formatCount, spaced } from "@/lib/format";
-import { FILTERS, type Filter, type LibrarySearch, STATES, type StateFilter } from "@/lib/librarySearch";
+import { type LibrarySearch, STATES } from "@/lib/librarySearch";
+import { type Choice, facetChoices, facetNames, facetTitle } from "./facets";
 import css from "./library.module.css";
 
-const TITLES: Record<Filter, string> = {
-  base: "Base",
-  category: "Category",
-  architecture: "Architecture",
-  layout: "Layout",
-  adapter: "Adapter",
-};
-const STATE_WORDS: Record<StateFilter, string> = {
+const STATE_WORDS: Record<string, string> = {
   present: "In place",
   any: "All, missing too",
   fallback: "Unmeasured",
@@ -22,62 +19,68 @@ const STATE_WORDS: Record<StateFilter, string> = {
   missing: "Missing",
 };
 const SHOWN = 8;
+const BONES = [5, 8, 6];
 
 interface FiltersProps {
   search: LibrarySearch;
-  facets: Record<string, FacetValue[]>;
-  onChange: (change: { [Key in keyof LibrarySearch]: string | undefined }) => void;
-}
-
-interface Choice {
-  value: string;
-  label: string;
-  count: number | null;
+  /** Undefined before the first answer. */
+  facets: Record<string, FacetValue[]> | undefined;
+  onChange: (change: Record<string, string | undefined>) => void;
 }
 
 export function Filters({ search, facets, onChange }: FiltersProps) {
-  const registry = useRegistry();
-  const labelOf = (filter: Filter, { value, label }: FacetValue) => {
-    if (filter === "layout") return registry.layout(value ?? null)?.title ?? label;
-    if (filter === "architecture") return registry.architecture(value)?.name ?? label;
-    return spaced(label);
-  };
-  const counts = new Map(facets.state?.map(({ value, count }) => [value, count]));
-  const states = STATES.map((value) => ({
-    value,
-    label: STATE_WORDS[value],
-    count: counts.get(value) ?? null,
-  }));
+  if (facets === undefined) return <FilterBones />;
   return (
     <aside className={css.rail} aria-label="Filters">
-      {FILTERS.map((filter) => {
-        const chosen = search[filter];
-        const values = facets[filter] ?? [];
-        const choices: Choice[] = values.flatMap((facet) =>
-          // Entries without a value can be counted but not asked for.
-          facet.value === null
-            ? []
-            : [{ value: facet.value, label: labelOf(filter, facet), count: facet.count }],
-        );
-        if (chosen !== undefined && !values.some(({ value }) => value === chosen))
-          choices.unshift({ value: chosen, label: chosen, count: null });
-        if (choices.length === 0) return null;
-        return (
-          <FilterGroup
-            key={filter}
-            title={TITLES[filter]}
-            choices={choices}
-            chosen={chosen}
-            onChoose={(value) => onChange({ [filter]: value === chosen ? undefined : value })}
-          />
-        );
-      })}
+      {facetNames(facets, search).map((name) => (
+        <FilterGroup
+          key={name}
+          title={facetTitle(name)}
+          choices={facetChoices(facets[name] ?? [], search[name])}
+          chosen={search[name]}
+          onChoose={(value) => onChange({ [name]: value === search[name] ? undefined : value })}
+        />
+      ))}
       <FilterGroup
         title="State"
-        choices={states}
+        choices={stateChoices(facets.state)}
         chosen={search.state ?? "present"}
         onChoose={(value) => onChange({ state: value === "present" ? undefined : value })}
       />
+    </aside>
+  );
+}
+
+/** The states that can always be asked for, then those that only the server's facet names. */
+function stateChoices(counted: FacetValue[] = []): Choice[] {
+  const known: readonly string[] = STATES;
+  const counts = new Map(counted.map(({ value, count }) => [value, count]));
+  return [
+    ...known.map((value) => ({
+      value,
+      label: STATE_WORDS[value] ?? value,
+      count: counts.get(value) ?? null,
+    })),
+    ...counted.flatMap(({ value, label, count }) =>
+      value === null || known.includes(value) ? [] : [{ value, label: spaced(label), count }],
+    ),
+  ];
+}
+
+/** Stands in the rail's place until the counts are there, so that no filter moves under the pointer. */
+function FilterBones() {
+  return (
+    <aside className={css.rail} aria-label="Filters" aria-busy="true">
+      {BONES.map((lines) => (
+        <div key={lines} className={css.filter}>
+          {Array.from({ length: lines }, (_, line) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: bars without content
+            <p key={line} className={css.filterBone}>
+              <Bone width={`${44 + ((line * 37) % 40)}%`} />
+            </p>
+          ))}
+        </div>
+      ))}
     </aside>
   );
 }

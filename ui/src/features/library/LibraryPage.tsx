@@ -1,18 +1,22 @@
 /** The library: search, filters and the table of entries. All of its state stands in the address bar. */
 import { getRouteApi } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { type KeyboardEvent, useCallback, useEffect, useRef, useState } from "react";
 import { useIndexStatus } from "@/api/indexStatus";
 import { Button, Empty, Note } from "@/components/ui";
 import { formatCount } from "@/lib/format";
 import { useTitle } from "@/lib/hooks";
 import type { LibrarySearch } from "@/lib/librarySearch";
 import { recallPosition, rememberPosition } from "@/lib/listPosition";
+import { ColumnMenu } from "./ColumnMenu";
+import { useColumns } from "./columnSettings";
 import { Filters } from "./Filters";
 import css from "./library.module.css";
 import { HEAD_HEIGHT, ResultsTable, ROW_HEIGHT } from "./ResultsTable";
 import { SearchField } from "./SearchField";
-import { useFacets, useResults } from "./useResults";
+import { SelectionBar } from "./SelectionBar";
+import { addSelected, clearSelection, toggleSelected, useSelection } from "./selection";
+import { type FacetCounts, useFacets, useResults } from "./useResults";
 
 const route = getRouteApi("/");
 
@@ -21,9 +25,11 @@ export function LibraryPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const [filtersOpen, setFiltersOpen] = useState(false);
-  const change = (part: Partial<Record<keyof LibrarySearch, string | undefined>>) =>
+  const change = (part: Record<string, string | undefined>) =>
     void navigate({ search: (before) => ({ ...before, ...part }) as LibrarySearch, replace: true });
-  const list = useList(search);
+  const [columns, setColumns] = useColumns();
+  const counts = useFacets(search);
+  const list = useList(search, counts);
   const { results } = list;
   const narrowed = Object.keys(search).some((key) => key !== "sort");
   const clear = () => void navigate({ search: search.sort ? { sort: search.sort } : {} });
@@ -31,7 +37,7 @@ export function LibraryPage() {
   return (
     <main className={css.library} data-filters={filtersOpen ? "open" : undefined}>
       <h1 className="visually-hidden">Library</h1>
-      <Filters search={search} facets={useFacets(search)} onChange={change} />
+      <Filters search={search} facets={counts.facets} onChange={change} />
       <div className={css.main}>
         <div className={css.tools}>
           <SearchField
@@ -51,6 +57,7 @@ export function LibraryPage() {
               Clear
             </Button>
           )}
+          <ColumnMenu columns={columns} onChange={setColumns} />
           <p className={css.total} role="status">
             {!results.isLoading && (results.error === null || results.total > 0) && (
               <>
@@ -81,12 +88,16 @@ export function LibraryPage() {
             virtualizer={list.virtualizer}
             scroller={list.scroller}
             active={list.active}
+            chosen={columns}
+            selection={list.selection}
+            onSelect={list.onSelect}
             onSort={(sort) => change({ sort: sort === "stable_id" ? undefined : sort })}
             onListKey={list.onKey}
           />
         ) : (
           results.error === null && <NothingHere narrowed={narrowed} onClear={clear} />
         )}
+        <SelectionBar />
       </div>
     </main>
   );
@@ -96,14 +107,15 @@ export function LibraryPage() {
 const BONES = 40;
 
 /** The virtual list with its active row: what the keyboard moves. */
-function useList(search: LibrarySearch) {
+function useList(search: LibrarySearch, counts: FacetCounts) {
   const listKey = JSON.stringify(search);
   const navigate = route.useNavigate();
   const scroller = useRef<HTMLDivElement>(null);
   const shown = useRef(listKey);
   const [active, setActive] = useState(() => recallPosition(listKey).active);
   const [range, setRange] = useState({ first: 0, last: 0 });
-  const results = useResults(search, range.first, range.last);
+  const results = useResults(search, range.first, range.last, counts.isStale ? undefined : counts.facets);
+  const selection = useSelection();
   const count = results.isLoading ? BONES : results.total;
 
   const virtualizer = useVirtualizer({
@@ -141,7 +153,27 @@ function useList(search: LibrarySearch) {
     1,
     Math.floor(((scroller.current?.clientHeight ?? 0) - HEAD_HEIGHT) / ROW_HEIGHT) - 1,
   );
-  const isField = (event: KeyboardEvent) => event.target instanceof HTMLInputElement;
+  // Through a ref, so that rows need not be drawn again when only the place among them changed.
+  const latest = useRef({ results, active });
+  latest.current = { results, active };
+  const selectRows = (from: number, to: number) => {
+    const ids = Array.from(
+      { length: Math.abs(to - from) + 1 },
+      (_, step) => Math.min(from, to) + step,
+    ).flatMap((index) => latest.current.results.row(index)?.stable_id ?? []);
+    addSelected(ids);
+  };
+  const select = (index: number, extend: boolean) => {
+    const id = latest.current.results.row(index)?.stable_id;
+    if (extend) selectRows(latest.current.active, index);
+    else if (id !== undefined) toggleSelected(id);
+    setActive(index);
+  };
+  const latestSelect = useRef(select);
+  latestSelect.current = select;
+  const onSelect = useCallback((index: number, extend: boolean) => latestSelect.current(index, extend), []);
+  const isField = (event: KeyboardEvent) =>
+    event.target instanceof HTMLInputElement && event.target.type === "search";
 
   const onKey = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -155,7 +187,14 @@ function useList(search: LibrarySearch) {
     const to = steps[event.key];
     if (to !== undefined) {
       event.preventDefault();
+      if (event.shiftKey && event.key.startsWith("Arrow"))
+        selectRows(active, Math.min(Math.max(to, 0), count - 1));
       move(to);
+    } else if (event.key === "x" && !isField(event)) {
+      select(active, false);
+    } else if (event.key === "Escape") {
+      if (isField(event)) scroller.current?.focus();
+      else clearSelection();
     } else if (event.key === "Enter" && !(event.target instanceof HTMLButtonElement)) {
       const row = results.row(active);
       if (row === undefined || results.isStale) return;
@@ -168,7 +207,7 @@ function useList(search: LibrarySearch) {
     }
   };
 
-  return { results, virtualizer, scroller, active, onKey };
+  return { results, virtualizer, scroller, active, selection, onSelect, onKey };
 }
 
 function NothingHere({ narrowed, onClear }: { narrowed: boolean; onClear: () => void }) {

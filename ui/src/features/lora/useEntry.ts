@@ -2,7 +2,7 @@
 import { keepPreviousData, queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { api } from "@/api/client";
-import { type LibrarySearch, type PlacedSearch, toParameters } from "@/lib/librarySearch";
+import { type LibrarySearch, type PlacedSearch, toParameters, withoutPlace } from "@/lib/librarySearch";
 
 function entryQuery(stableId: string) {
   return queryOptions({
@@ -33,7 +33,9 @@ export interface Neighbours {
 }
 
 /** The entries before and after; null where the page was not opened from a list. They are fetched ahead. */
-export function useNeighbours({ at, ...search }: PlacedSearch): Neighbours | null {
+export function useNeighbours(placed: PlacedSearch): Neighbours | null {
+  const { at } = placed;
+  const search = withoutPlace(placed);
   const client = useQueryClient();
   const offset = Math.max(0, (at ?? 0) - 1);
   const query = useQuery({
