@@ -24,7 +24,7 @@ from tests.e2e.browser import Browser
         "layouts",
         "compare",
         "health",
-    ],  # fmt: skip
+    ],
 )
 def test_interface(browser: Browser, scenario: str) -> None:
     """The scenario passes, without script errors, refused content or requests to other hosts."""

@@ -128,12 +128,13 @@ def test_a_sidecar_that_may_not_be_read_is_told_of_and_read_once_it_may(reachabl
     hand_over(reachable, info, *reachable.glob("lora_master.db*"))
     script = (
         "catalog = Catalog.open(sys.argv[2])\n"
-        "indexer.index(catalog, [sys.argv[1]], options=indexer.IndexOptions(inspector=stand_in.inspect))\n"
-        "sidecar = catalog.detail('UNK-UNC-001').sidecar\n"
-        "catalog.close()\n"
-        "print(json.dumps([sidecar.facts.model_name, sidecar.files[0].problem]))"
+        "def run():\n"
+        "    indexer.index(catalog, [sys.argv[1]], options=indexer.IndexOptions(inspector=stand_in.inspect))\n"
+        "    sidecar = catalog.detail('UNK-UNC-001').sidecar\n"
+        "    return [sidecar.facts.model_name, sidecar.files[0].problem]\n"
+        "before = run()\n"
+        "os.chmod(sys.argv[3], 0o644)\n"
+        "print(json.dumps([before, run()]))"
     )
-    arguments = (info.parent, catalog.path)
-    assert json.loads(without_rights(script, *arguments)) == [None, "permission denied"]
-    info.chmod(0o644)
-    assert json.loads(without_rights(script, *arguments)) == ["Long Coats", None]
+    printed = without_rights(script, info.parent, catalog.path, info)
+    assert json.loads(printed) == [[None, "permission denied"], ["Long Coats", None]]

@@ -6,7 +6,6 @@ import { api, type LoraRow } from "@/api/client";
 import { indexStatusQuery } from "@/api/indexStatus";
 import { Note } from "@/components/ui";
 import { countOf, displayName, withoutPath } from "@/lib/format";
-import type { StateFilter } from "@/lib/librarySearch";
 import { Confirm } from "./Confirm";
 import css from "./health.module.css";
 
@@ -58,7 +57,7 @@ interface ListedProps {
   lead: string;
   nothing: string;
   count: number;
-  state: StateFilter;
+  state: "missing" | "failed";
   reason: (row: LoraRow) => string;
   action: string;
   question: string;
