@@ -201,6 +201,47 @@ const scenarios = {
     for (const { path } of errors.slice(0, 5)) await page.getByText(path).first().waitFor();
   },
 
+  /** A profile is made by dragging and by keys, saved, found again after a reload, guarded while changed, deleted. */
+  async profiles(page) {
+    const entry = (await entries()).findLast((row) => row.has_block_weights && row.block_count > 8);
+    const saved = async () => (await api(`/api/lora/${entry.stable_id}/profiles`)).profiles;
+    const bar = (index) => page.locator(`[data-multiplier="${index}"]`);
+    const value = async (index) => Number(await bar(index).getAttribute("aria-valuenow"));
+    const button = (name) => page.getByRole("button", { name, exact: true });
+    await page.goto(`${BASE}/lora/${entry.stable_id}`);
+    await button("New profile").click();
+    assert.equal(await page.locator("[data-multiplier]").count(), entry.block_count);
+    assert.equal(await value(3), 1);
+
+    await bar(3).scrollIntoViewIfNeeded();
+    const box = await bar(3).locator("rect").first().boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height * 0.75, { steps: 4 });
+    await page.mouse.up();
+    assert.ok((await value(3)) > 0 && (await value(3)) < 0.6, `dragged to ${await value(3)}`);
+    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("Shift+ArrowDown");
+    assert.equal(await value(4), 0.75);
+
+    await page.getByRole("textbox", { name: "Name", exact: true }).fill("by hand");
+    await page.getByRole("link", { name: "Layouts" }).click();
+    await button("Keep editing").click();
+    await button("Save").click();
+    await page.getByText("1 saved").waitFor();
+    const [{ block_weights: kept }] = await saved();
+    assert.equal(kept[4], 0.75);
+
+    await page.reload();
+    await button("by hand").click();
+    await bar(3).waitFor();
+    assert.equal(await value(3), kept[3]);
+    await button("Delete by hand").click();
+    await page.getByRole("group", { name: /for good/ }).getByRole("button", { name: "Delete by hand" }).click();
+    await page.getByText("0 saved").waitFor();
+    assert.deepEqual(await saved(), []);
+  },
+
   /** The registry, complete. */
   async layouts(page) {
     const { layouts } = await api("/api/layouts");

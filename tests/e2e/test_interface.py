@@ -19,6 +19,7 @@ from tests.e2e.browser import Browser
         "selection",
         "lora",
         "every_layout",
+        "profiles",
         "inert",
         "indexing",
         "layouts",

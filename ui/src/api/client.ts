@@ -37,7 +37,7 @@ export class ApiError extends Error {
 }
 
 // The client would keep the fetch it finds when created; looked up each time, tests can put theirs in its place.
-const client = createClient<paths>({
+export const client = createClient<paths>({
   baseUrl: globalThis.location.origin,
   fetch: (request) => globalThis.fetch(request),
 });
@@ -48,7 +48,7 @@ interface Outcome<T> {
   response: Response;
 }
 
-function unwrap<T>({ data, error, response }: Outcome<T>): T {
+export function unwrap<T>({ data, error, response }: Outcome<T>): T {
   if (data !== undefined) return data;
   const body = error as Partial<ErrorBody> | undefined;
   const detail =

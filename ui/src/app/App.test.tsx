@@ -4,7 +4,7 @@ import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it } from "vitest";
 import { axeViolations } from "@/testing/axe";
 import { type Handlers, installFakeServer, Refusal, seenRequests } from "@/testing/fakeServer";
-import { aDetail, aPage, aRow, aStatus, someBlocks, TWO_STACKS } from "@/testing/fixtures";
+import { aDetail, aPage, aRow, aStatus, someBlocks, someProfiles, TWO_STACKS } from "@/testing/fixtures";
 import { App } from "./App";
 
 const rows = [
@@ -33,6 +33,7 @@ const library: Handlers = {
   "GET /api/lora/index_status": () => aStatus(),
   "GET /api/lora/*": () => aDetail(),
   "GET /api/lora/*/blocks": () => someBlocks(),
+  "GET /api/lora/*/profiles": () => someProfiles(),
 };
 
 function open(path: string, change: Handlers = {}) {

@@ -43,7 +43,7 @@ const loraRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/lora/$stableId",
   validateSearch: parsePlacedSearch,
-  component: lazyRouteComponent(() => import("@/features/lora/LoraPage"), "LoraPage"),
+  component: lazyRouteComponent(() => import("./EntryPage"), "EntryPage"),
 });
 
 const layoutsRoute = createRoute({

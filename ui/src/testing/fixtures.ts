@@ -1,5 +1,6 @@
 /** A small imaginary registry and library. The names are made up: the interface must not know real ones. */
 import type { BlocksAnswer, IndexStatus, Layout, LoraDetail, LoraRow, SearchAnswer } from "@/api/client";
+import type { Profile, ProfilesAnswer } from "@/api/profiles";
 
 export function aLayout(id: string, groups: [key: string, abbreviation: string, count: number][]): Layout {
   let start = 0;
@@ -199,5 +200,30 @@ export function aStatus(change: Partial<IndexStatus> = {}): IndexStatus {
     duplicates: 0,
     duration_last_scan_sec: 41.5,
     ...change,
+  };
+}
+
+export function aProfile(change: Partial<Profile> = {}): Profile {
+  return {
+    id: 7,
+    profile_name: "soft",
+    block_layout: TWO_STACKS.id,
+    block_weights: [1, 0.5, 1, 1, 0],
+    created_at: "2026-05-05T08:00:00Z",
+    updated_at: "2026-05-06T08:00:00Z",
+    fits: true,
+    misfit: null,
+    ...change,
+  };
+}
+
+export function someProfiles(profiles: Profile[] = []): ProfilesAnswer {
+  return {
+    stable_id: "IMG-CLT-001",
+    block_layout: TWO_STACKS.id,
+    block_count: 5,
+    lowest: -10,
+    highest: 10,
+    profiles,
   };
 }

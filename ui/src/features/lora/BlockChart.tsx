@@ -1,6 +1,7 @@
 /** The block chart: one bar a block, groups side by side, weight on the left axis and raw strength on the right. */
 import { type KeyboardEvent, type RefObject, useId, useRef, useState } from "react";
-import { barPositions, strengthStep } from "@/components/blocks/sparkline";
+import { blockPlaces, GROUP_GAP, LEFT } from "@/components/blocks/blockPlaces";
+import { strengthStep } from "@/components/blocks/sparkline";
 import { formatStrength } from "@/lib/format";
 import { useWidth } from "@/lib/hooks";
 import { labelEvery, niceTicks } from "@/lib/ticks";
@@ -11,10 +12,6 @@ const HEIGHT = 262;
 const TOP = 30; // group titles
 const PLOT = 188; // bars
 const RIBBON = 10; // the strength scale under the bars
-const LEFT = 34;
-const RIGHT = 58;
-const GROUP_GAP = 22;
-const WIDEST_STEP = 48;
 const BASE = TOP + PLOT;
 const WEIGHT_TICKS = [0, 0.25, 0.5, 0.75, 1];
 const DIGIT = 6.7; // width of a tick's character, pixels
@@ -116,13 +113,8 @@ function Readout({ bar, model }: { bar: Bar | null; model: ChartModel }) {
   );
 }
 
-/** Where the bars stand. Few blocks do not spread over the whole width: the right axis moves in instead. */
 function layOut(model: ChartModel, width: number) {
-  const widest = model.bars.length * WIDEST_STEP + (model.groups.length - 1) * GROUP_GAP;
-  const plot = Math.min(width - LEFT - RIGHT, widest);
-  const { x, step } = barPositions(model.groups, plot, GROUP_GAP);
-  const gap = step > 8 ? 3 : step > 4 ? 1.5 : 0.5;
-  return { x: x.map((left) => left + LEFT), step, bar: Math.max(step - gap, 1), gap, right: LEFT + plot };
+  return blockPlaces(model.groups, model.bars.length, width);
 }
 
 function Axes({ model, width }: { model: ChartModel; width: number }) {

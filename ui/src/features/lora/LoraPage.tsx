@@ -1,6 +1,6 @@
 /** One LoRA: what it is, what its blocks weigh, what its training says. */
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { type ReactNode, useEffect } from "react";
 import { ApiError, type BlocksAnswer, type LoraDetail } from "@/api/client";
 import { EntryMarks } from "@/components/blocks/EntryMarks";
 import { Bone, Button, Copy, Empty, Note, Page } from "@/components/ui";
@@ -16,7 +16,12 @@ import { type Neighbours, useEntry, useNeighbours } from "./useEntry";
 
 const route = getRouteApi("/lora/$stableId");
 
-export function LoraPage() {
+interface LoraPageProps {
+  /** What stands between the blocks and the training, from rooms that this one does not know. */
+  belowBlocks?: (entry: LoraDetail, blocks: BlocksAnswer) => ReactNode;
+}
+
+export function LoraPage({ belowBlocks }: LoraPageProps) {
   const { stableId } = route.useParams();
   const neighbours = useNeighbours(route.useSearch());
   const query = useEntry(stableId);
@@ -26,7 +31,9 @@ export function LoraPage() {
     <Page>
       <Steps neighbours={neighbours} />
       {query.data ? (
-        <Entry entry={query.data.entry} blocks={query.data.blocks} isStale={query.isPlaceholderData} />
+        <Entry entry={query.data.entry} blocks={query.data.blocks} isStale={query.isPlaceholderData}>
+          {belowBlocks?.(query.data.entry, query.data.blocks)}
+        </Entry>
       ) : query.error ? (
         <>
           <h1 className="visually-hidden">{stableId}</h1>
@@ -96,7 +103,14 @@ function Steps({ neighbours }: { neighbours: Neighbours | null }) {
   );
 }
 
-function Entry({ entry, blocks, isStale }: { entry: LoraDetail; blocks: BlocksAnswer; isStale: boolean }) {
+interface EntryProps {
+  entry: LoraDetail;
+  blocks: BlocksAnswer;
+  isStale: boolean;
+  children: ReactNode;
+}
+
+function Entry({ entry, blocks, isStale, children }: EntryProps) {
   const warnings = [...new Set([...entry.warnings, ...blocks.validation_warnings])];
   return (
     <article className={css.entry} aria-busy={isStale}>
@@ -154,6 +168,7 @@ function Entry({ entry, blocks, isStale }: { entry: LoraDetail; blocks: BlocksAn
         </Note>
       )}
       <BlocksPanel entry={entry} answer={blocks} />
+      {children}
       <Training entry={entry} />
     </article>
   );
