@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import detection
+from bench import detection, large_library
 from bench.marks import load_marks, strengths_mark
 from lora_weights_builder.inspector.tensor_file import read_header
 
@@ -44,3 +44,11 @@ def test_a_figure_that_misses_its_mark_says_so(value: float, shown: str) -> None
 def test_strengths_have_marks_up_to_rank_32() -> None:
     marks = [strengths_mark(rank) for rank in (4, 16, 32, 64)]
     assert [mark and mark.mark for mark in marks] == [0.35, 0.35, 0.30, None]
+
+
+def test_a_large_library_is_made_and_asked(tmp_path: Path) -> None:
+    result = large_library.run(tmp_path / "large.db", entries=120, rounds=1)
+    assert result["entries"] == 120
+    assert {"first page", "last page", "one tag", "facets"} <= set(result["milliseconds"])
+    assert min(result["milliseconds"].values()) > 0
+    assert large_library.report(result).splitlines()[0].startswith("120 entries, ")

@@ -317,22 +317,14 @@ class LoraRecord:
 # --- the library ------------------------------------------------------------------------------------------------------
 
 EntryState = Literal["present", "missing"]
-StateFilter = Literal["present", "missing", "any", "failed", "duplicate", "fallback"]
-SortKey = Literal[
-    "stable_id",
-    "filename",
-    "base",
-    "category",
-    "layout",
-    "rank",
-    "size",
-    "modified",
-    "added",
-    "strength",
-    "architecture",
-    "adapter",
-    "role",
+StateFilter = Literal[
+    "present", "missing", "any", "failed", "duplicate", "fallback", "ok", "unreadable", "pending", "contradiction"
 ]
+SortKey = Literal[
+    "stable_id", "filename", "base", "category", "layout", "rank", "size", "modified", "added", "strength",
+    "architecture", "role", "adapter", "blocks",
+]  # fmt: skip
+Choosable = Literal["base", "category", "role"]
 ScanPhase = Literal["walk", "headers", "identity", "store", "data", "duplicates", "done"]
 
 
@@ -372,7 +364,9 @@ class SearchQuery:
     ``text`` is literal: it is found as it stands, ignoring case, in file name, path, id, title and trigger words,
     and in the names and trigger words that sidecars give.
     ``base``/``category`` are codes (``FLX``, ``CLT``). ``sort`` is a :data:`SortKey`, with a leading ``-`` for
-    descending. ``limit`` is 1 to 500. ``cursor`` is the ``next_cursor`` of the page before and overrides ``offset``.
+    descending. An entry must have all ``tags``, in any case; ``rank_min`` and ``rank_max`` are both inclusive. With
+    ``state`` ``ok`` there is nothing to say of an entry; ``failed`` is ``unreadable``. ``limit`` is 1 to 500.
+    ``cursor`` is the ``next_cursor`` of the page before and overrides ``offset``.
     """
 
     text: str = ""
@@ -383,6 +377,10 @@ class SearchQuery:
     adapter: str | None = None
     role: str | None = None
     has_blocks: bool | None = None
+    favourite: bool | None = None
+    tags: tuple[str, ...] = ()
+    rank_min: int | None = None
+    rank_max: int | None = None
     state: StateFilter = "present"
     sort: str = "stable_id"
     limit: int = 50
@@ -399,7 +397,7 @@ class LoraRow:
     where nothing was measured. ``strength`` = sqrt(sum of raw_strength^2). ``pending`` says that the data has not been
     read yet; ``stale`` that the file could not be looked at in the last scan, so that the row shows an earlier state.
     Times are ISO 8601 in UTC. ``revision`` counts the contents this entry has had, from 1. ``pair_id`` is the other
-    half of a LoRA that comes in two files.
+    half of a LoRA that comes in two files. ``set_by_person`` names what is no longer as the files and folders say.
     """
 
     id: int
@@ -454,6 +452,19 @@ class LoraRow:
     last_modified: str
     created_at: str
     updated_at: str
+    favourite: bool = False
+    tags: tuple[str, ...] = ()
+    set_by_person: tuple[Choosable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSearch:
+    """A search that somebody wants to find again; ``query`` is the query string of the library page."""
+
+    id: int
+    name: str
+    query: str
+    created_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -561,6 +572,7 @@ class LoraDetail:
     base_model_evidence: BaseEvidence | None = None
     sidecar: Sidecar | None = None
     preview: str | None = None  # the name of the image beside the file
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True)

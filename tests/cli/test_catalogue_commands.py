@@ -13,6 +13,9 @@ import blake3
 import pytest
 
 from lora_weights_builder.demo.library_writer import file_bytes, plan
+from lora_weights_builder.library.catalog import Catalog
+from lora_weights_builder.library.conventions import load_conventions
+from lora_weights_builder.library.organise import Change
 from tests.cli.support import CHALK, COAT, COAT_COPY, TRUNCATED, Lwb
 
 HEALTHY = """\
@@ -37,6 +40,14 @@ class TestSearch:
         assert found["results"][1]["block_layout"] == "flux_unet_57"
         assert len(found["results"][0]["weights"]) == 57
         assert (found["count"], found["total"], found["limit"], found["offset"]) == (2, 2, 50, 0)
+
+    def test_what_a_person_said_is_searched_for(self, indexed: Lwb, tmp_path: Path) -> None:
+        with Catalog.open(tmp_path / "lora_master.db") as catalog:
+            catalog.organise(["SD1-STL-001"], Change(favourite=True, add_tags=("Winter",)), load_conventions())
+        for options in (("--tag", "winter"), ("--favourite",), ("--tag", "WINTER", "--no-favourite")):
+            found = indexed("search", *options, "--json").json["results"]
+            assert [row["stable_id"] for row in found] == (["SD1-STL-001"] if len(options) < 3 else [])
+        assert indexed("search", "--rank-min", "100000", "--json").json["total"] == 0
 
     def test_a_line_tells_what_is_wrong_with_an_entry(self, indexed: Lwb) -> None:
         line = indexed("search", "interrupted").out

@@ -314,12 +314,12 @@ const scenarios = {
     for (const { entries: same } of groups)
       for (const { stable_id: id } of same) await page.getByRole("article").getByRole("link", { name: id }).waitFor();
 
-    const [torn] = await entries("&state=failed");
+    const [torn] = await entries("&state=unreadable");
     await page.getByRole("button", { name: `Try again ${torn.stable_id}` }).click();
     await page.getByRole("button", { name: "Try again", exact: true }).click();
     await page.getByText(`${torn.stable_id} is as it was`).waitFor();
     await page.getByRole("link", { name: /in the library$/ }).first().click();
-    await page.waitForURL("**/?state=failed");
+    await page.waitForURL("**/?state=unreadable");
   },
 
   /** axe on every page in both themes; a screenshot of each at every size, where nothing sticks out sideways. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,17 @@ def ids_by_path(catalog: Catalog, root: Path | None = None) -> dict[str, str]:
     with catalog.database.reading() as connection:
         found = connection.exec_driver_sql("SELECT rel_path, stable_id FROM lora WHERE state = 'present'")
         return dict(found.all())
+
+
+def without_what_people_say(plain: sqlite3.Connection) -> None:
+    """Take the schema of a catalogue back to where nobody could organise anything, as an older version made it."""
+    for name in ("facets", "base_and_id", "blocks", "architecture", "role", "adapters"):
+        plain.execute(f"DROP INDEX lora_by_{name}")
+    for name, column in (("architecture", "architecture"), ("role", "role"), ("adapters", "adapter_types")):
+        plain.execute(f"CREATE INDEX lora_by_{name} ON lora (state, {column})")
+    for table in ("lora_choice", "lora_favourite", "lora_note", "lora_tag", "tag", "saved_search"):
+        plain.execute(f"DROP TABLE {table}")
+    plain.execute("ALTER TABLE lora DROP COLUMN condition")
 
 
 def dump(catalog: Catalog, *, without: tuple[str, ...] = ()) -> dict[str, list[tuple[object, ...]]]:

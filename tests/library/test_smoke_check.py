@@ -27,6 +27,7 @@ def without_constraints(path: Path) -> sqlite3.Connection:
     """Rebuild the table ``lora`` with no constraint left, as somebody with an editor might."""
     plain = sqlite3.connect(path)
     (sql,) = plain.execute("SELECT sql FROM sqlite_master WHERE name = 'lora'").fetchone()
+    sql = re.sub(r"(?s),\s*condition INTEGER GENERATED .*? VIRTUAL", "", sql)
     columns = re.sub(r"(?s),\s*(PRIMARY KEY|CONSTRAINT|FOREIGN KEY|UNIQUE).*", ")", sql)
     columns = columns.replace(" NOT NULL", "").replace("CREATE TABLE lora", "CREATE TABLE rebuilt")
     for name, kind in plain.execute(
@@ -35,7 +36,8 @@ def without_constraints(path: Path) -> sqlite3.Connection:
         plain.execute(f"DROP {kind} {name}")
     plain.execute("DROP VIEW lora_block_weights")
     plain.execute(columns)
-    plain.execute("INSERT INTO rebuilt SELECT * FROM lora")
+    stored = ", ".join(name for (_, name, *_) in plain.execute("PRAGMA table_info(lora)"))  # not the computed one
+    plain.execute(f"INSERT INTO rebuilt SELECT {stored} FROM lora")
     plain.execute("DROP TABLE lora")
     plain.execute("ALTER TABLE rebuilt RENAME TO lora")
     plain.execute(

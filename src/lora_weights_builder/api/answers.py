@@ -81,6 +81,7 @@ def lora_detail(detail: records.LoraDetail) -> schemas.LoraDetail:
             "base_model_evidence": detail.base_model_evidence,
             "sidecar": sidecar_fields(detail.sidecar),
             "preview": preview_fields(detail),
+            "notes": detail.notes,
         }
     )
 

@@ -16,7 +16,7 @@ ROW: Final[dict[str, Any]] = {
     "state": "present", "stale": False, "stale_reason": None, "duplicate_of": None, "pair_id": None, "error": None,
     "error_code": None, "warnings": [], "title": "A coat", "trigger_words": ["coat"], "revision": 1,
     "last_modified": "2026-05-04T10:11:12Z", "created_at": "2026-05-05T08:00:00Z",
-    "updated_at": "2026-05-05T08:00:00Z",
+    "updated_at": "2026-05-05T08:00:00Z", "favourite": True, "tags": ["winter"], "set_by_person": ["category"],
 }  # fmt: skip
 BLOCK: Final[dict[str, Any]] = {
     "block_index": 7, "label": "S07", "group": "single", "weight": 0.412345, "raw_strength": 1.234567, "present": True,
@@ -45,7 +45,7 @@ DETAIL: Final[dict[str, Any]] = {
     "pair": None, "preview": PREVIEW, "sidecar": SIDECAR, "dialect": "kohya", "tensor_count": 114,
     "unmatched_tensor_count": 0, "strength_kinds": ["delta"], "parameters": 18677760,
     "energy_rank": {"90": 6, "95": 9, "99": 15}, "blocks": [BLOCK], "validation_warnings": [],
-    "metadata": {"ss_network_dim": "16"},
+    "metadata": {"ss_network_dim": "16"}, "notes": "Best below 0.8.",
     "summary": {
         "base_model": "flux1", "base_checkpoint": None, "title": "A coat", "author": None, "trigger_words": ["coat"],
         "tags": [["coat", 42]], "declared_rank": 16, "declared_alpha": 16.0, "resolution": [1024, 1024],

@@ -14,12 +14,12 @@ from lora_weights_builder.api import examples
 from lora_weights_builder.api.base_schema import ApiModel, example
 from lora_weights_builder.api.block_schemas import Block, EnergyRank
 from lora_weights_builder.api.sidecar_schemas import Preview, Sidecar
-from lora_weights_builder.records import BaseEvidence, EntryState, ScanPhase
+from lora_weights_builder.records import BaseEvidence, Choosable, EntryState, ScanPhase
 
 DirectedSortKey = Literal[
     "stable_id", "-stable_id", "filename", "-filename", "base", "-base", "category", "-category", "layout", "-layout",
     "rank", "-rank", "size", "-size", "modified", "-modified", "added", "-added", "strength", "-strength",
-    "architecture", "-architecture", "adapter", "-adapter", "role", "-role",
+    "architecture", "-architecture", "role", "-role", "adapter", "-adapter", "blocks", "-blocks",
 ]  # fmt: skip
 JobPhase = Literal["idle", "stopped", "failed"] | ScanPhase
 
@@ -120,6 +120,11 @@ class LoraRow(ApiModel):
     last_modified: str | None
     created_at: str | None
     updated_at: str | None
+    favourite: bool
+    tags: list[str] = Field(description="What somebody tagged the entry with, by name.")
+    set_by_person: list[Choosable] = Field(
+        description="Which of base model, category and role were set by hand; a scan does not change these."
+    )
 
 
 class FacetValue(ApiModel):
@@ -204,7 +209,7 @@ class LoraDetail(LoraRow):
     ambiguous_architectures: list[str]
     architecture_evidence: str | None
     base_model_evidence: BaseEvidence | None = Field(
-        description="What `base_model_code` comes from; null where it is unknown or from before this was noted."
+        description="What `base_model_code` comes from; null where it is unknown, set by hand, or older than this."
     )
     pair: PairLink | None
     preview: Preview | None = Field(description="The image beside the file; null where there is none.")
@@ -218,6 +223,7 @@ class LoraDetail(LoraRow):
     blocks: list[Block]
     validation_warnings: list[str]
     metadata: dict[str, str]
+    notes: str = Field(description="What somebody noted of the entry; empty where nobody did.")
     summary: MetadataSummary
     history: list[HistoryEvent] = Field(description="Oldest first.")
     duplicates: list[str] = Field(description="Stable ids of the other entries with the same content.")

@@ -31,6 +31,7 @@ from lora_weights_builder.api.routers import (
     indexing,
     layouts,
     lora,
+    organise,
     preview,
     profiles,
 )
@@ -48,6 +49,7 @@ _ROUTERS: Final = (
     compare.router,
     layouts.router,
     indexing.router,
+    organise.router,
     combine.router,
     profiles.router,
     preview.router,

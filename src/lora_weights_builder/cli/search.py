@@ -29,11 +29,21 @@ def search(
     architecture: Annotated[str | None, typer.Option(help="Architecture, such as flux1.")] = None,
     adapter: Annotated[str | None, typer.Option(help="Adapter type, such as lokr.")] = None,
     role: Annotated[str | None, typer.Option(help="Role in a stack, such as style.")] = None,
-    state: Annotated[str, typer.Option(help="present, missing, any, failed, duplicate or fallback.")] = "present",
+    tag: Annotated[
+        list[str] | None, typer.Option(help="With this tag; give it again for entries with all of them.")
+    ] = None,
+    favourite: Annotated[bool | None, typer.Option(help="Only favourites, or only the others.")] = None,
+    rank_min: Annotated[int | None, typer.Option(help="Rank at least.")] = None,
+    rank_max: Annotated[int | None, typer.Option(help="Rank at most.")] = None,
+    state: Annotated[
+        str,
+        typer.Option(help="present, missing, any, ok, pending, fallback, unreadable, contradiction or duplicate."),
+    ] = "present",
     sort: Annotated[
         str,
         typer.Option(
-            help="stable_id, filename, base, category, layout, rank, size, modified, added or strength; "
+            help="stable_id, filename, base, category, layout, architecture, role, adapter, rank, blocks, size, "
+            "modified, added or strength; "
             "a leading - turns it round."
         ),
     ] = "stable_id",
@@ -53,6 +63,10 @@ def search(
         architecture=architecture,
         adapter=adapter,
         role=role,
+        tags=tuple(tag or ()),
+        favourite=favourite,
+        rank_min=rank_min,
+        rank_max=rank_max,
         state=state,  # type: ignore[arg-type]  # the catalogue names the allowed values itself
         sort=sort,
         limit=limit,

@@ -7,7 +7,7 @@ the ledger of ids in ``ledger.py``. Nothing here opens a LoRA file.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -16,7 +16,18 @@ import orjson
 import sqlalchemy as sa
 
 from lora_weights_builder.errors import CatalogError, Conflict, NotFound, UsageError
-from lora_weights_builder.library import catalog_search, database, ledger, pair_store, paths, rows, sidecar_store
+from lora_weights_builder.library import (
+    catalog_facets,
+    catalog_search,
+    database,
+    ledger,
+    organise_store,
+    pair_store,
+    paths,
+    rows,
+    sidecar_store,
+)
+from lora_weights_builder.library.conventions import Conventions
 from lora_weights_builder.library.database import (
     Database,
     id_ledger,
@@ -27,6 +38,7 @@ from lora_weights_builder.library.database import (
     scan,
 )
 from lora_weights_builder.library.locks import index_lease
+from lora_weights_builder.library.organise import Change
 from lora_weights_builder.records import (
     CatalogSummary,
     FacetValue,
@@ -35,6 +47,7 @@ from lora_weights_builder.records import (
     LoraRow,
     PathProblem,
     RootInfo,
+    SavedSearch,
     ScanRecord,
     ScanSummary,
     SearchPage,
@@ -93,10 +106,9 @@ class Catalog:
             return catalog_search.search(connection, query)
 
     def facets(self, query: SearchQuery) -> dict[str, list[FacetValue]]:
-        """Counts a value for ``base``, ``category``, ``layout``, ``architecture``, ``adapter``, ``role``, most first;
-        each facet ignores its own filter, so that a chosen value does not hide its neighbours."""
+        """Counts a value of each facet, see :mod:`~lora_weights_builder.library.catalog_facets`."""
         with self.database.reading() as connection:
-            return catalog_search.facets(connection, query)
+            return catalog_facets.facets(connection, query)
 
     def iterate(self, query: SearchQuery) -> Iterator[LoraRow]:
         """Every row of a search, page by page (for exports); limit and offset are ignored."""
@@ -135,6 +147,7 @@ class Catalog:
             pair = pair_store.partner_of(connection, row["id"])
             sidecar = sidecar_store.sidecar_of(connection, row["id"], row["sha256"])
             preview = sidecar_store.preview_of(connection, row["id"])
+            notes = organise_store.notes_of(connection, row["id"])
         metadata, summary = rows.metadata_of(row)
         return LoraDetail(
             row=rows.lora_row(row),
@@ -146,9 +159,10 @@ class Catalog:
             module_facts=facts,
             energy_ranks=rows.energy_ranks_of(row),
             pair=pair,
-            base_model_evidence=row["base_model_evidence"],
+            base_model_evidence=None if row["base_is_chosen"] else row["base_model_evidence"],
             sidecar=sidecar,
             preview=preview,
+            notes=notes,
         )
 
     def summary(self) -> CatalogSummary:
@@ -301,6 +315,30 @@ class Catalog:
                 )
             )
 
+    def organise(self, stable_ids: Sequence[str], change: Change, conventions: Conventions) -> int:
+        """Make one change to all these entries, or to none; returns their number.
+
+        Raises:
+            NotFound: one of them is not there. UsageError, Conflict: the change cannot be made.
+        """
+        with self.database.writing() as connection:
+            return organise_store.organise(connection, stable_ids, change, conventions)
+
+    def searches(self) -> list[SavedSearch]:
+        """The saved searches, by name."""
+        with self.database.reading() as connection:
+            return organise_store.searches(connection)
+
+    def save_search(self, name: str, query: str) -> SavedSearch:
+        """Keep a search. Raises Conflict where the name is taken or there are too many."""
+        with self.database.writing() as connection:
+            return organise_store.save_search(connection, name, query)
+
+    def delete_search(self, search_id: int) -> None:
+        """Drop a saved search. Raises NotFound."""
+        with self.database.writing() as connection:
+            organise_store.delete_search(connection, search_id)
+
     def set_hashes(self, stable_id: str, blake3: str, sha256: str, autov3: str | None) -> None:
         """Keep whole-file hashes until the file changes. Raises NotFound."""
         with self.database.writing() as connection:
@@ -346,7 +384,7 @@ def save_root(connection: sa.Connection, path: str) -> int:
 def _row(connection: sa.Connection, stable_id: str) -> sa.RowMapping | None:
     if not stable_id.isascii():
         return None  # no id holds anything else, and not every text can be bound
-    statement = sa.select(lora, pair_store.PARTNER).where(lora.c.stable_id == stable_id)
+    statement = sa.select(*catalog_search.WHOLE).where(lora.c.stable_id == stable_id)
     return connection.execute(statement).mappings().one_or_none()
 
 

@@ -1,4 +1,4 @@
-"""Searching the catalogue: from a :class:`SearchQuery` to SQL and back to a page, its facets and its cursor.
+"""Searching the catalogue: from a :class:`SearchQuery` to SQL and back to a page and its cursor.
 
 Search text is literal. Three characters and more are found through the trigram index, fewer by looking at every row.
 """
@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeGuard, get_args
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.sql.operators import custom_op
 
 from lora_weights_builder.errors import UsageError
-from lora_weights_builder.inspector.block_layouts import registry
-from lora_weights_builder.library import pair_store, rows
-from lora_weights_builder.library.database import LAYOUT_KEY, RANK_KEY, STRENGTH_KEY, lora
-from lora_weights_builder.records import FacetValue, LoraRow, SearchPage, SearchQuery
+from lora_weights_builder.library import organise_store, pair_store, rows
+from lora_weights_builder.library.conditions import CONDITIONS
+from lora_weights_builder.library.database import (
+    ARCHITECTURE_KEY,
+    LAYOUT_KEY,
+    RANK_KEY,
+    STRENGTH_KEY,
+    lora,
+)
+from lora_weights_builder.records import LoraRow, SearchPage, SearchQuery, StateFilter
 
 MAX_LIMIT: Final = 500
 MAX_TEXT: Final = 500
@@ -28,7 +34,7 @@ MAX_OFFSET: Final = 10_000_000
 TRIGRAM: Final = 3
 SAMPLE: Final = 1_000
 COMMON: Final = 2  # a sample that says so many times 10,000 is not wrong about 10,000 itself
-STATES: Final = ("present", "missing")
+STATE_FILTERS: Final[tuple[str, ...]] = get_args(StateFilter)
 
 _SORTS: Final[dict[str, tuple[sa.ColumnElement[Any], ...]]] = {
     "stable_id": (lora.c.id_prefix, lora.c.id_number),
@@ -36,39 +42,36 @@ _SORTS: Final[dict[str, tuple[sa.ColumnElement[Any], ...]]] = {
     "base": (lora.c.base_model_code, lora.c.name_key),
     "category": (lora.c.category_code, lora.c.name_key),
     "layout": (sa.literal_column(LAYOUT_KEY), lora.c.name_key),
-    # Without the name: these follow, or at least read nothing but, the index that counts the facet.
-    "architecture": (sa.func.coalesce(lora.c.architecture, ""),),
-    "adapter": (lora.c.adapter_types,),
-    "role": (lora.c.role,),
     "rank": (sa.literal_column(RANK_KEY),),
     "size": (lora.c.size_bytes,),
     "modified": (lora.c.mtime_ns,),
     "added": (lora.c.created_at,),
     "strength": (sa.literal_column(STRENGTH_KEY),),
+    "architecture": (sa.literal_column(ARCHITECTURE_KEY), lora.c.name_key),
+    "role": (lora.c.role, lora.c.name_key),
+    "adapter": (lora.c.adapter_types, lora.c.name_key),
+    "blocks": (lora.c.block_count, lora.c.name_key),
 }
 SORT_KEYS: Final = tuple(_SORTS)
-_FACETS: Final[dict[str, sa.ColumnElement[Any]]] = {
-    "base": lora.c.base_model_code,
-    "category": lora.c.category_code,
-    "layout": sa.literal_column(LAYOUT_KEY),
-    "architecture": lora.c.architecture,
-    "adapter": lora.c.adapter_types,
-    "role": lora.c.role,
-}
 # Not read for a list: they are long, or stand behind the long ones, and only the view of one entry shows them.
-_UNLISTED: Final = frozenset({"metadata", "summary", "search_text", "base_model_evidence", *rows.ENERGY_COLUMNS})
-LISTED: Final = [*(column for column in lora.c if column.name not in _UNLISTED), pair_store.PARTNER]
+_UNLISTED: Final = frozenset(
+    {"metadata", "summary", "search_text", "base_model_evidence", "condition", *rows.ENERGY_COLUMNS}
+)
+# What other tables say of an entry; without it ``rows.lora_row`` makes no row.
+_BESIDE: Final = (pair_store.PARTNER, *organise_store.COLUMNS)
+LISTED: Final = [*(column for column in lora.c if column.name not in _UNLISTED), *_BESIDE]
+WHOLE: Final = [*lora.c, *_BESIDE]
 
 
 def search(connection: sa.Connection, query: SearchQuery) -> SearchPage:
     """One page of a search. Raises UsageError where the query cannot be meant."""
     keys, descending = _sort(query)
-    _check(query)
-    text = _text(query)
+    check(query)
+    text = text_of(query)
     total, exact = _total(connection, query, text)
     # A text that most entries hold is found sooner in the order wanted than by sorting all that hold it.
     by_index = exact and len(text) >= TRIGRAM
-    conditions = [*_conditions(query, by_id=by_index), *_holds(text, by_index=by_index)]
+    conditions = [*conditions_of(query, by_id=by_index), *holds(text, by_index=by_index)]
     offset = query.offset
     # First only which rows, out of an index alone; then the rows themselves, which are wide.
     statement = sa.select(*(key.label(f"key_{n}") for n, key in enumerate(keys))).where(*conditions)
@@ -79,7 +82,9 @@ def search(connection: sa.Connection, query: SearchQuery) -> SearchPage:
         statement = statement.where(row < bound if descending else row > bound)
     else:
         statement = statement.offset(query.offset)
-    order = [key.desc() if descending else key.asc() for key in keys]
+    # Of few matches all are looked up and put in order: in the order wanted they may all stand at the far end.
+    ordered = [_unindexed(key) for key in keys] if exact and _is_narrow(query) else keys
+    order = [key.desc() if descending else key.asc() for key in ordered]
     found = connection.execute(statement.order_by(*order).limit(query.limit + 1)).all()
     page = [tuple(row) for row in found[: query.limit]]
     cursor = _cursor(query, page[-1], offset + len(page)) if len(found) > query.limit else None
@@ -92,47 +97,13 @@ def iterate(connection: sa.Connection, query: SearchQuery) -> Iterator[LoraRow]:
     """Every row of a search in its order, a page at a time."""
     keys, descending = _sort(query)
     query = replace(query, limit=MAX_LIMIT, offset=0, cursor=None)
-    _check(query)
+    check(query)
     order = [key.desc() if descending else key.asc() for key in keys]
-    text = _text(query)
-    conditions = [*_conditions(query, by_id=len(text) >= TRIGRAM), *_holds(text, by_index=True)]
+    text = text_of(query)
+    conditions = [*conditions_of(query, by_id=len(text) >= TRIGRAM), *holds(text, by_index=True)]
     statement = sa.select(*LISTED).where(*conditions).order_by(*order)
     for row in connection.execution_options(yield_per=MAX_LIMIT).execute(statement).mappings():
         yield rows.lora_row(row)
-
-
-def facets(connection: sa.Connection, query: SearchQuery) -> dict[str, list[FacetValue]]:
-    """How many entries each value of each facet has, most first, under all filters but the facet's own."""
-    _check(query)
-    found: dict[str, list[FacetValue]] = {}
-    text = _text(query)
-    holds = _holds(text, by_index=True)
-    for name, column in _FACETS.items():
-        conditions = [*_conditions(query, without=name, by_id=len(text) >= TRIGRAM), *holds]
-        statement = sa.select(column, sa.func.count()).where(*conditions).group_by(column)
-        counts = Counter[str | None]()
-        for value, count in connection.execute(statement):
-            # One text holds all adapter types of an entry: there are few such texts, and many entries.
-            for part in orjson.loads(value) if name == "adapter" else [value or None]:
-                counts[part] += count
-        found[name] = [FacetValue(value, _label(connection, name, value), count) for value, count in counts.items()]
-    return {name: sorted(values, key=lambda facet: (-facet.count, facet.value or "")) for name, values in found.items()}
-
-
-def _label(connection: sa.Connection, facet: str, value: str | None) -> str:
-    """What a person calls a value of a facet."""
-    if value is None:
-        return ""
-    if facet == "category":  # the user's conventions name these; the entries remember
-        statement = sa.select(lora.c.category_name).where(lora.c.category_code == value, lora.c.state.in_(STATES))
-        return connection.execute(statement.limit(1)).scalar() or value
-    if facet == "base" and value in registry().base_models:
-        return registry().base_models[value].name
-    if facet == "architecture" and value in registry().architectures:
-        return registry().architectures[value].name
-    if facet == "layout" and value in registry().layouts:
-        return registry().layouts[value].title
-    return value
 
 
 def _sort(query: SearchQuery) -> tuple[tuple[sa.ColumnElement[Any], ...], bool]:
@@ -143,7 +114,18 @@ def _sort(query: SearchQuery) -> tuple[tuple[sa.ColumnElement[Any], ...], bool]:
     return (*keys, lora.c.id), descending
 
 
-def _check(query: SearchQuery) -> None:
+def _is_narrow(query: SearchQuery) -> bool:
+    """Whether a filter is set that an index finds the entries of."""
+    by_value = (query.base, query.category, query.layout, query.architecture, query.role)
+    return any(map(is_given, by_value)) or bit_of(query.state) is not None
+
+
+def _unindexed(key: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The same value, but not what an index is sorted by."""
+    return sa.UnaryExpression(key, operator=custom_op("+"), type_=key.type)
+
+
+def check(query: SearchQuery) -> None:
     if not 1 <= query.limit <= MAX_LIMIT:
         raise UsageError(f"limit is {query.limit}, and must be from 1 to {MAX_LIMIT}.", subject="limit")
     if not 0 <= query.offset <= MAX_OFFSET:
@@ -152,52 +134,72 @@ def _check(query: SearchQuery) -> None:
         raise UsageError(f"The search text is longer than {MAX_TEXT} characters.", subject="search")
 
 
-def _conditions(query: SearchQuery, *, without: str | None = None, by_id: bool = False) -> list[sa.ColumnElement[bool]]:
-    """The filters but the text. ``by_id`` keeps them away from their indexes, for queries that know the ids already:
-    SQLite would sooner walk a whole index and look each id up in the list."""
+def conditions_of(
+    query: SearchQuery, *, without: str | None = None, by_id: bool = False
+) -> list[sa.ColumnElement[bool]]:
+    """The filters but the text, and but those that a facet's values would be chosen by. ``by_id`` keeps them away from
+    their indexes, for queries that know the ids already: SQLite would sooner walk a whole index and look each id up in
+    the list."""
 
     def plain(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return column.concat("") if by_id else column
 
-    conditions = _state(query, plain(lora.c.state))
-    exact: dict[str, tuple[sa.ColumnElement[Any], str | None]] = {
-        "base": (lora.c.base_model_code, query.base),
-        "category": (lora.c.category_code, query.category),
-        "layout": (sa.literal_column(LAYOUT_KEY), query.layout),
-        "architecture": (lora.c.architecture, query.architecture),
-        "role": (lora.c.role, query.role),
+    conditions = _state(query, plain(lora.c.state), by_id=by_id)
+    exact: dict[sa.ColumnElement[Any], str | None] = {
+        lora.c.base_model_code: query.base,
+        lora.c.category_code: query.category,
+        sa.literal_column(LAYOUT_KEY): query.layout,
+        sa.literal_column(ARCHITECTURE_KEY): query.architecture,
+        lora.c.role: query.role,
     }
-    for name, (column, value) in exact.items():
-        if name != without and value and value.upper() != "ALL":
-            conditions.append(plain(column) == _storable(value))
-    adapter = query.adapter
-    if without != "adapter" and adapter and adapter.upper() != "ALL":
-        conditions.append(sa.func.instr(lora.c.adapter_types, rows.dumps(adapter)) > 0)
+    conditions += [plain(column) == storable(value) for column, value in exact.items() if is_given(value)]
+    if is_given(query.adapter):
+        conditions.append(sa.func.instr(lora.c.adapter_types, rows.dumps(query.adapter)) > 0)
+    # By a sum, because an index on ranks is of no use: a range of them is most of a library.
+    rank = lora.c.rank + 0
+    if query.rank_min is not None:
+        conditions.append(rank >= query.rank_min)
+    if query.rank_max is not None:
+        conditions.append(rank <= query.rank_max)
     if query.has_blocks is not None:
         conditions.append(lora.c.has_block_weights == int(query.has_blocks))
-    return conditions
+    favourite = None if without == "favourite" else query.favourite
+    return conditions + organise_store.filters(favourite, () if without == "tag" else query.tags)
 
 
-def _state(query: SearchQuery, column: sa.ColumnElement[Any]) -> list[sa.ColumnElement[bool]]:
+def is_given(value: str | None) -> TypeGuard[str]:
+    """Whether a filter filters: empty and ``ALL`` mean any."""
+    return value is not None and value != "" and value.upper() != "ALL"
+
+
+def bit_of(state: str) -> int | None:
+    """The bit of ``lora.condition`` that a state filter asks for; ``None`` for those that ask for none."""
+    name = "unreadable" if state == "failed" else state
+    return 1 << list(CONDITIONS).index(name) if name in CONDITIONS else None
+
+
+def _state(query: SearchQuery, column: sa.ColumnElement[Any], *, by_id: bool) -> list[sa.ColumnElement[bool]]:
+    if query.state not in STATE_FILTERS:
+        raise UsageError(f"state is {query.state!r}, and must be one of {', '.join(STATE_FILTERS)}.", subject="state")
+    if query.state == "any":
+        return []
+    if query.state == "missing":
+        return [column == "missing"]
     present = column == "present"
-    states: dict[str, list[sa.ColumnElement[bool]]] = {
-        "present": [present],
-        "missing": [column == "missing"],
-        "any": [],
-        "failed": [present, lora.c.error.is_not(None)],
-        "duplicate": [present, lora.c.duplicate_of.is_not(None)],
-        "fallback": [present, lora.c.fallback == 1],
-    }
-    if query.state not in states:
-        raise UsageError(f"state is {query.state!r}, and must be one of {', '.join(states)}.", subject="state")
-    return states[query.state]
+    bit = bit_of(query.state)
+    if bit is not None:
+        wanted = [value for value in range(1 << len(CONDITIONS)) if value & bit]
+        condition = lora.c.condition + 0 if by_id else lora.c.condition
+        return [present, condition.in_(wanted)]
+    # Of these there are many: they are found sooner in the order wanted than by their condition.
+    return [present, lora.c.condition + 0 == 0] if query.state == "ok" else [present]
 
 
-def _text(query: SearchQuery) -> str:
-    return _storable(query.text).casefold()
+def text_of(query: SearchQuery) -> str:
+    return storable(query.text).casefold()
 
 
-def _holds(text: str, *, by_index: bool) -> list[sa.ColumnElement[bool]]:
+def holds(text: str, *, by_index: bool) -> list[sa.ColumnElement[bool]]:
     if not text:
         return []
     if "\x00" in text:
@@ -214,18 +216,18 @@ def _matching(text: str) -> sa.TextualSelect:
     return found.columns(sa.column("rowid", sa.Integer))
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode() if any("\ud800" <= c <= "\udfff" for c in text) else text
 
 
 def _total(connection: sa.Connection, query: SearchQuery, text: str) -> tuple[int, bool]:
     """The number of matches: exact up to 10,000, beyond that reckoned from a sample."""
-    looked_at = [*_conditions(query, by_id=True), *_holds(text, by_index=False)]
+    looked_at = [*conditions_of(query, by_id=True), *holds(text, by_index=False)]
     if text and _is_common(connection, text):
         estimate = _sampled(connection, looked_at)
         if estimate > COMMON * EXACT_TOTAL:
             return estimate, False
-    conditions = [*_conditions(query, by_id=len(text) >= TRIGRAM), *_holds(text, by_index=True)]
+    conditions = [*conditions_of(query, by_id=len(text) >= TRIGRAM), *holds(text, by_index=True)]
     first = sa.select(lora.c.id).where(*conditions).limit(EXACT_TOTAL + 1).subquery()
     count = connection.execute(sa.select(sa.func.count()).select_from(first)).scalar_one()
     if count <= EXACT_TOTAL:

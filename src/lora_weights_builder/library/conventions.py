@@ -84,6 +84,11 @@ class Conventions:
         return any(fnmatchcase(folded, pattern.casefold()) for pattern in self.skip_folders)
 
     @property
+    def base_names(self) -> dict[str, str]:
+        """Code -> name of every base model that a folder may be named after."""
+        return dict(self._base_names)
+
+    @property
     def by_folder(self) -> bool:
         """Whether all files of one folder have the same hint."""
         return not self._rules

@@ -19,10 +19,11 @@ import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool
 
 from lora_weights_builder.errors import CatalogError, ConfigError, NewerSchema
+from lora_weights_builder.library.conditions import CONDITION, FACET_COLUMNS
 from lora_weights_builder.library.database_errors import explained
 from lora_weights_builder.library.locks import write_lock
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every schema version, oldest first; the last is what this program writes. Alembic's chain must say the same."""
 BUSY_TIMEOUT_S: Final = 30.0
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -136,6 +137,7 @@ lora = sa.Table(
     sa.Column("rank_95", sa.Integer),
     sa.Column("rank_99", sa.Integer),
     sa.Column("base_model_evidence", sa.Text),
+    sa.Column("condition", sa.Integer, sa.Computed(CONDITION, persisted=False)),  # for the index: rows do not hold it
     sa.CheckConstraint("state IN ('present', 'missing')", name="lora_state_known"),
     sa.CheckConstraint(
         "stale IN (0, 1) AND has_block_weights IN (0, 1) AND measured IN (0, 1) AND fallback IN (0, 1)"
@@ -156,14 +158,16 @@ lora = sa.Table(
     sa.Index("lora_by_id", "state", "id_prefix", "id_number"),
     sa.Index("lora_by_name", "state", "name_key"),
     sa.Index("lora_by_base", "state", "base_model_code", "name_key"),
+    sa.Index("lora_by_base_and_id", "state", "base_model_code", "id_prefix", "id_number"),
     sa.Index("lora_by_category", "state", "category_code", "name_key"),
     sa.Index("lora_by_group", "state", "base_model_code", "category_code", "name_key"),
     sa.Index("lora_by_size", "state", "size_bytes"),
     sa.Index("lora_by_modified", "state", "mtime_ns"),
     sa.Index("lora_by_added", "state", "created_at"),
-    sa.Index("lora_by_architecture", "state", "architecture"),
-    sa.Index("lora_by_role", "state", "role"),
-    sa.Index("lora_by_adapters", "state", "adapter_types"),
+    sa.Index("lora_by_role", "state", "role", "name_key"),
+    sa.Index("lora_by_adapters", "state", "adapter_types", "name_key"),
+    sa.Index("lora_by_blocks", "state", "block_count", "name_key"),
+    sa.Index("lora_by_facets", "state", *FACET_COLUMNS),
     sa.Index("lora_by_content", "content_hash"),
     sa.Index("lora_by_root", "root_id", "state"),
     sa.Index("lora_one_per_path", "file_path", unique=True, sqlite_where=sa.text("state = 'present'")),
@@ -172,7 +176,9 @@ lora = sa.Table(
 LAYOUT_KEY: Final = "coalesce(block_layout, '')"
 RANK_KEY: Final = "coalesce(rank, -1)"
 STRENGTH_KEY: Final = "coalesce(strength, -1.0)"
+ARCHITECTURE_KEY: Final = "coalesce(architecture, '')"
 sa.Index("lora_by_layout", lora.c.state, sa.text(LAYOUT_KEY), lora.c.name_key)
+sa.Index("lora_by_architecture", lora.c.state, sa.text(ARCHITECTURE_KEY), lora.c.name_key)
 sa.Index("lora_by_rank", lora.c.state, sa.text(RANK_KEY))
 sa.Index("lora_by_strength", lora.c.state, sa.text(STRENGTH_KEY))
 

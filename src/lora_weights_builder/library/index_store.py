@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from lora_weights_builder.library import rows, sidecar_store
+from lora_weights_builder.library import organise_store, rows, sidecar_store
 from lora_weights_builder.library.database import (
     id_ledger,
     inspection,
@@ -273,7 +273,7 @@ def update_entry(
     connection: sa.Connection, known: KnownRow, place: Place, columns: Mapping[str, Any], at: str, *, moved: bool
 ) -> None:
     """Bring an entry up to what its file is now: a move, a revision, or only new metadata."""
-    columns, facts = _without_facts(columns)
+    columns, facts = _without_facts(organise_store.with_choice(connection, known.id, columns))
     before = connection.execute(
         sa.select(lora.c.revision, lora.c.architecture, lora.c.content_hash).where(lora.c.id == known.id)
     ).one()
@@ -314,7 +314,7 @@ def return_unchanged(connection: sa.Connection, back: Iterable[KnownRow], at: st
 
 def store_measurement(connection: sa.Connection, known: KnownRow, columns: Mapping[str, Any], at: str) -> None:
     """Fill in what the data pass found for an entry that had only its header read."""
-    columns, facts = _without_facts(columns)
+    columns, facts = _without_facts(organise_store.with_choice(connection, known.id, columns))
     columns["table_hash"] = columns["table_hash"] or known.table_hash
     filename = known.rel_path.rpartition("/")[2]
     row = {**columns, "stable_id": known.stable_id, "rel_path": known.rel_path, "filename": filename}

@@ -25,7 +25,7 @@ from lora_weights_builder.builder.profiles import (
 )
 from lora_weights_builder.errors import BadField, Conflict, NotFound
 from lora_weights_builder.inspector.block_layouts import Layout, registry
-from lora_weights_builder.library import pair_store, rows
+from lora_weights_builder.library import catalog_search, rows
 from lora_weights_builder.library.catalog import Catalog
 from lora_weights_builder.library.database import lora
 from lora_weights_builder.library.entry_layout import shown_layout
@@ -113,7 +113,7 @@ class _Entry:
     """One entry inside the caller's transaction. Raises NotFound where there is none."""
 
     def __init__(self, connection: sa.Connection, stable_id: str) -> None:
-        statement = sa.select(lora, pair_store.PARTNER).where(lora.c.stable_id == stable_id)
+        statement = sa.select(*catalog_search.WHOLE).where(lora.c.stable_id == stable_id)
         # No id holds other letters, and not every text can be bound.
         row = connection.execute(statement).mappings().one_or_none() if stable_id.isascii() else None
         if row is None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import orjson
 
@@ -23,6 +23,7 @@ from lora_weights_builder.library.id_assigner import UNKNOWN_CATEGORY
 from lora_weights_builder.records import (
     ENERGY_SHARES,
     BlockStrength,
+    Choosable,
     EnergyRanks,
     FileHashes,
     FileStamp,
@@ -36,6 +37,7 @@ StoredRow = Mapping[Any, Any]
 """Columns of ``lora`` by name."""
 
 ENERGY_COLUMNS: Final = tuple(f"rank_{share}" for share in ENERGY_SHARES)
+CHOOSABLE: Final[tuple[Choosable, ...]] = get_args(Choosable)
 WEIGHT_DECIMALS: Final = 6  # as the inspector rounds them
 MAX_METADATA_CHARACTERS: Final = 2_000_000  # of one file's values together; the rest is cut, with a mark
 _BAD_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
@@ -170,7 +172,7 @@ def search_text(row: StoredRow, beside: Iterable[str] = ()) -> str:
 
 
 def lora_row(row: StoredRow) -> LoraRow:
-    """A row of ``lora`` as callers see it; beside its columns it has ``pair_id``."""
+    """A row of ``lora`` as callers see it; beside its columns it has ``pair_id`` and what a person said."""
     raw = _strengths(row)
     return LoraRow(
         id=row["id"],
@@ -225,6 +227,9 @@ def lora_row(row: StoredRow) -> LoraRow:
         last_modified=row["last_modified"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        favourite=bool(row["favourite"]),
+        tags=tuple(orjson.loads(row["tags"])),
+        set_by_person=tuple(name for name in CHOOSABLE if row[f"{name}_is_chosen"]),
     )
 
 

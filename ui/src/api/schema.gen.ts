@@ -80,6 +80,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/choices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Choices
+         * @description What base model, category and role may be set to by hand.
+         */
+        get: operations["choices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/compare": {
         parameters: {
             query?: never;
@@ -325,6 +345,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/lora/organise": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Organise Many
+         * @description Make one change to many entries, or, where it cannot be made to all of them, to none.
+         */
+        post: operations["organise_many"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/lora/reindex_all": {
         parameters: {
             query?: never;
@@ -405,7 +445,11 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Organise One
+         * @description Change what was said of one entry; the answer is the entry as it is then.
+         */
+        patch: operations["organise_one"];
         trace?: never;
     };
     "/api/lora/{stable_id}/blocks": {
@@ -576,6 +620,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Searches
+         * @description The saved searches, by name.
+         */
+        get: operations["list_searches"];
+        put?: never;
+        /**
+         * Save Search
+         * @description Keep a search under a name that no other has.
+         */
+        post: operations["save_search"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/searches/{search_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Search
+         * @description Drop a saved search.
+         */
+        delete: operations["delete_search"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -648,6 +736,16 @@ export interface components {
             architectures: components["schemas"]["Architecture"][];
             /** Count */
             count: number;
+        };
+        /**
+         * BaseChoice
+         * @description A base model that an entry may be given.
+         */
+        BaseChoice: {
+            /** Code */
+            code: string;
+            /** Name */
+            name: string;
         };
         /**
          * Block
@@ -763,6 +861,26 @@ export interface components {
             validation_warnings: string[];
         };
         /**
+         * Category
+         * @description A category of the library's conventions.
+         */
+        Category: {
+            /** Code */
+            code: string;
+            /** Name */
+            name: string;
+            /**
+             * Number
+             * @description The number that its folders begin with.
+             */
+            number: number;
+            /**
+             * Role
+             * @description Role of its entries, unless another is set.
+             */
+            role: string;
+        };
+        /**
          * Check
          * @description One question of the smoke check with its answer.
          */
@@ -807,6 +925,39 @@ export interface components {
             checks: components["schemas"]["Check"][];
             /** Passed */
             passed: boolean;
+        };
+        /**
+         * ChoicesAnswer
+         * @description What base model, category and role may be set to.
+         * @example {
+         *       "bases": [
+         *         {
+         *           "code": "FLX",
+         *           "name": "FLUX"
+         *         }
+         *       ],
+         *       "categories": [
+         *         {
+         *           "code": "CLT",
+         *           "name": "Clothing",
+         *           "number": 8,
+         *           "role": "clothing"
+         *         }
+         *       ],
+         *       "roles": [
+         *         "character",
+         *         "style",
+         *         "other"
+         *       ]
+         *     }
+         */
+        ChoicesAnswer: {
+            /** Bases */
+            bases: components["schemas"]["BaseChoice"][];
+            /** Categories */
+            categories: components["schemas"]["Category"][];
+            /** Roles */
+            roles: string[];
         };
         /**
          * CombineAnswer
@@ -1256,6 +1407,7 @@ export interface components {
          *               "content_hash": "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f",
          *               "created_at": "2026-05-05T08:00:00Z",
          *               "fallback": false,
+         *               "favourite": true,
          *               "file_path": "/loras/FLUX/08 - Clothing/coat.safetensors",
          *               "filename": "coat.safetensors",
          *               "has_block_weights": true,
@@ -1270,11 +1422,17 @@ export interface components {
          *               "revision": 1,
          *               "role": "clothing",
          *               "root_id": 1,
+         *               "set_by_person": [
+         *                 "category"
+         *               ],
          *               "size_bytes": 87654321,
          *               "stable_id": "FLX-CLT-057",
          *               "stale": false,
          *               "state": "present",
          *               "strength": 3.75,
+         *               "tags": [
+         *                 "winter"
+         *               ],
          *               "title": "A coat",
          *               "trigger_words": [
          *                 "coat"
@@ -1776,6 +1934,7 @@ export interface components {
          *         "99": 15
          *       },
          *       "fallback": false,
+         *       "favourite": true,
          *       "file_path": "/loras/FLUX/08 - Clothing/coat.safetensors",
          *       "filename": "coat.safetensors",
          *       "has_block_weights": true,
@@ -1794,6 +1953,7 @@ export interface components {
          *         "ss_network_dim": "16"
          *       },
          *       "model_family": "flux",
+         *       "notes": "Best below 0.8.",
          *       "parameters": 18677760,
          *       "pending": false,
          *       "preview": {
@@ -1805,6 +1965,9 @@ export interface components {
          *       "revision": 1,
          *       "role": "clothing",
          *       "root_id": 1,
+         *       "set_by_person": [
+         *         "category"
+         *       ],
          *       "sidecar": {
          *         "base_model": "Flux.1 D",
          *         "description": "Coats of all lengths.",
@@ -1861,6 +2024,9 @@ export interface components {
          *           "coat"
          *         ]
          *       },
+         *       "tags": [
+         *         "winter"
+         *       ],
          *       "tensor_count": 114,
          *       "title": "A coat",
          *       "trigger_words": [
@@ -1892,7 +2058,7 @@ export interface components {
             base_model_code: string;
             /**
              * Base Model Evidence
-             * @description What `base_model_code` comes from; null where it is unknown or from before this was noted.
+             * @description What `base_model_code` comes from; null where it is unknown, set by hand, or older than this.
              */
             base_model_evidence: ("folder" | "metadata" | "tensors") | null;
             /** Base Model Name */
@@ -1937,6 +2103,8 @@ export interface components {
             fallback: boolean;
             /** Fallback Reason */
             fallback_reason: string | null;
+            /** Favourite */
+            favourite: boolean;
             /** File Path */
             file_path: string;
             /** Filename */
@@ -1966,6 +2134,11 @@ export interface components {
             };
             /** Model Family */
             model_family: string | null;
+            /**
+             * Notes
+             * @description What somebody noted of the entry; empty where nobody did.
+             */
+            notes: string;
             pair: components["schemas"]["PairLink"] | null;
             /**
              * Pair Id
@@ -2006,6 +2179,11 @@ export interface components {
             role: string;
             /** Root Id */
             root_id: number | null;
+            /**
+             * Set By Person
+             * @description Which of base model, category and role were set by hand; a scan does not change these.
+             */
+            set_by_person: ("base" | "category" | "role")[];
             /** @description What files of other programs beside it say; null where none does. */
             sidecar: components["schemas"]["Sidecar"] | null;
             /** Size Bytes */
@@ -2032,6 +2210,11 @@ export interface components {
             /** Strength Kinds */
             strength_kinds: string[];
             summary: components["schemas"]["MetadataSummary"];
+            /**
+             * Tags
+             * @description What somebody tagged the entry with, by name.
+             */
+            tags: string[];
             /** Tensor Count */
             tensor_count: number;
             /** Title */
@@ -2074,6 +2257,7 @@ export interface components {
          *       "content_hash": "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f",
          *       "created_at": "2026-05-05T08:00:00Z",
          *       "fallback": false,
+         *       "favourite": true,
          *       "file_path": "/loras/FLUX/08 - Clothing/coat.safetensors",
          *       "filename": "coat.safetensors",
          *       "has_block_weights": true,
@@ -2088,11 +2272,17 @@ export interface components {
          *       "revision": 1,
          *       "role": "clothing",
          *       "root_id": 1,
+         *       "set_by_person": [
+         *         "category"
+         *       ],
          *       "size_bytes": 87654321,
          *       "stable_id": "FLX-CLT-057",
          *       "stale": false,
          *       "state": "present",
          *       "strength": 3.75,
+         *       "tags": [
+         *         "winter"
+         *       ],
          *       "title": "A coat",
          *       "trigger_words": [
          *         "coat"
@@ -2146,6 +2336,8 @@ export interface components {
             fallback: boolean;
             /** Fallback Reason */
             fallback_reason: string | null;
+            /** Favourite */
+            favourite: boolean;
             /** File Path */
             file_path: string;
             /** Filename */
@@ -2197,6 +2389,11 @@ export interface components {
             role: string;
             /** Root Id */
             root_id: number | null;
+            /**
+             * Set By Person
+             * @description Which of base model, category and role were set by hand; a scan does not change these.
+             */
+            set_by_person: ("base" | "category" | "role")[];
             /** Size Bytes */
             size_bytes: number;
             /** Stable Id */
@@ -2218,6 +2415,11 @@ export interface components {
              * @description Root of the summed squares of the blocks' raw strengths.
              */
             strength: number | null;
+            /**
+             * Tags
+             * @description What somebody tagged the entry with, by name.
+             */
+            tags: string[];
             /** Title */
             title: string | null;
             /** Trigger Words */
@@ -2531,6 +2733,140 @@ export interface components {
              * @description As asked for.
              */
             strength_model: number;
+        };
+        /**
+         * OrganiseAnswer
+         * @description How many entries were changed: all that were named.
+         * @example {
+         *       "count": 12,
+         *       "status": "success"
+         *     }
+         */
+        OrganiseAnswer: {
+            /** Count */
+            count: number;
+            /**
+             * Status
+             * @constant
+             */
+            status: "success";
+        };
+        /**
+         * OrganiseManyRequest
+         * @description One change to many entries.
+         * @example {
+         *       "add_tags": [
+         *         "winter"
+         *       ],
+         *       "category": "CLT",
+         *       "favourite": true
+         *     }
+         */
+        OrganiseManyRequest: {
+            /**
+             * Add Tags
+             * @default []
+             */
+            add_tags?: string[];
+            /**
+             * Base
+             * @description Base-model code, such as `FLX`. The stable id does not change.
+             */
+            base?: string | null;
+            /**
+             * Category
+             * @description Category code; brings its role, unless a role is set by hand.
+             */
+            category?: string | null;
+            /** Favourite */
+            favourite?: boolean | null;
+            /**
+             * Ids
+             * @description Stable ids. Where one is unknown nothing is changed.
+             */
+            ids: string[];
+            /**
+             * Notes
+             * @description In place of the notes there are; empty: none.
+             */
+            notes?: string | null;
+            /**
+             * Remove Tags
+             * @default []
+             */
+            remove_tags?: string[];
+            /**
+             * Reset
+             * @description What to show again as files and folders say, instead of as it was set by hand.
+             * @default []
+             */
+            reset?: ("base" | "category" | "role")[];
+            /**
+             * Role
+             * @description Role in a stack, such as `style`.
+             */
+            role?: string | null;
+            /**
+             * Tags
+             * @description In place of the tags there are.
+             */
+            tags?: string[] | null;
+        };
+        /**
+         * OrganiseRequest
+         * @description What to change about an entry. What is absent or null stays as it is.
+         * @example {
+         *       "add_tags": [
+         *         "winter"
+         *       ],
+         *       "category": "CLT",
+         *       "favourite": true
+         *     }
+         */
+        OrganiseRequest: {
+            /**
+             * Add Tags
+             * @default []
+             */
+            add_tags?: string[];
+            /**
+             * Base
+             * @description Base-model code, such as `FLX`. The stable id does not change.
+             */
+            base?: string | null;
+            /**
+             * Category
+             * @description Category code; brings its role, unless a role is set by hand.
+             */
+            category?: string | null;
+            /** Favourite */
+            favourite?: boolean | null;
+            /**
+             * Notes
+             * @description In place of the notes there are; empty: none.
+             */
+            notes?: string | null;
+            /**
+             * Remove Tags
+             * @default []
+             */
+            remove_tags?: string[];
+            /**
+             * Reset
+             * @description What to show again as files and folders say, instead of as it was set by hand.
+             * @default []
+             */
+            reset?: ("base" | "category" | "role")[];
+            /**
+             * Role
+             * @description Role in a stack, such as `style`.
+             */
+            role?: string | null;
+            /**
+             * Tags
+             * @description In place of the tags there are.
+             */
+            tags?: string[] | null;
         };
         /**
          * PairLink
@@ -2875,6 +3211,36 @@ export interface components {
             updated_at: string;
         };
         /**
+         * SavedSearch
+         * @description A search that somebody wants to find again.
+         * @example {
+         *       "created_at": "2026-05-05T08:00:00Z",
+         *       "id": 3,
+         *       "name": "Big coats",
+         *       "query": "search=coat&rank_min=64"
+         *     }
+         */
+        SavedSearch: {
+            /** Created At */
+            created_at: string;
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /** Query */
+            query: string;
+        };
+        /**
+         * SavedSearchesAnswer
+         * @description The saved searches, by name.
+         */
+        SavedSearchesAnswer: {
+            /** Count */
+            count: number;
+            /** Searches */
+            searches: components["schemas"]["SavedSearch"][];
+        };
+        /**
          * ScanCounts
          * @description What a run found, as `lwb index --json` prints it.
          */
@@ -2944,6 +3310,7 @@ export interface components {
          *           "content_hash": "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f",
          *           "created_at": "2026-05-05T08:00:00Z",
          *           "fallback": false,
+         *           "favourite": true,
          *           "file_path": "/loras/FLUX/08 - Clothing/coat.safetensors",
          *           "filename": "coat.safetensors",
          *           "has_block_weights": true,
@@ -2958,11 +3325,17 @@ export interface components {
          *           "revision": 1,
          *           "role": "clothing",
          *           "root_id": 1,
+         *           "set_by_person": [
+         *             "category"
+         *           ],
          *           "size_bytes": 87654321,
          *           "stable_id": "FLX-CLT-057",
          *           "stale": false,
          *           "state": "present",
          *           "strength": 3.75,
+         *           "tags": [
+         *             "winter"
+         *           ],
          *           "title": "A coat",
          *           "trigger_words": [
          *             "coat"
@@ -3011,6 +3384,40 @@ export interface components {
             total: number;
             /** Total Is Exact */
             total_is_exact: boolean;
+        };
+        /**
+         * SearchDeletedAnswer
+         * @description The search is gone.
+         * @example {
+         *       "id": 3,
+         *       "status": "deleted"
+         *     }
+         */
+        SearchDeletedAnswer: {
+            /** Id */
+            id: number;
+            /**
+             * Status
+             * @constant
+             */
+            status: "deleted";
+        };
+        /**
+         * SearchRequest
+         * @description A search to keep.
+         * @example {
+         *       "name": "Big coats",
+         *       "query": "search=coat&rank_min=64"
+         *     }
+         */
+        SearchRequest: {
+            /** Name */
+            name: string;
+            /**
+             * Query
+             * @description The query string of the library page.
+             */
+            query: string;
         };
         /**
          * Selection
@@ -3407,6 +3814,37 @@ export interface operations {
             503: components["responses"]["Error503"];
         };
     };
+    choices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChoicesAnswer"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
     compare_entries: {
         parameters: {
             query: {
@@ -3538,8 +3976,17 @@ export interface operations {
                 role?: string;
                 /** @description `1`: only measured entries; `0`: only those without measured blocks. */
                 has_blocks?: "" | "ALL" | "0" | "1" | "true" | "false";
-                state?: "present" | "missing" | "any" | "failed" | "duplicate" | "fallback";
-                sort?: "stable_id" | "-stable_id" | "filename" | "-filename" | "base" | "-base" | "category" | "-category" | "layout" | "-layout" | "rank" | "-rank" | "size" | "-size" | "modified" | "-modified" | "added" | "-added" | "strength" | "-strength" | "architecture" | "-architecture" | "adapter" | "-adapter" | "role" | "-role";
+                /** @description `1`: only favourites; `0`: only the others. */
+                favourite?: "" | "ALL" | "0" | "1" | "true" | "false";
+                /** @description Only entries with this tag; given again, with all of them. */
+                tag?: string[];
+                /** @description A rank or a range of ranks, both ends included: `16`, `9-16`, `129-`. */
+                rank?: string;
+                rank_min?: number | null;
+                rank_max?: number | null;
+                /** @description `ok`: nothing to report; `failed` is the earlier name of `unreadable`; `missing` and `any` also list entries whose file is gone. */
+                state?: "present" | "missing" | "any" | "failed" | "duplicate" | "fallback" | "ok" | "unreadable" | "pending" | "contradiction";
+                sort?: "stable_id" | "-stable_id" | "filename" | "-filename" | "base" | "-base" | "category" | "-category" | "layout" | "-layout" | "rank" | "-rank" | "size" | "-size" | "modified" | "-modified" | "added" | "-added" | "strength" | "-strength" | "architecture" | "-architecture" | "role" | "-role" | "adapter" | "-adapter" | "blocks" | "-blocks";
                 limit?: number;
                 offset?: number;
                 /** @description `next_cursor` of the page before, with the same filters and sort; replaces `offset`. */
@@ -3879,6 +4326,41 @@ export interface operations {
             503: components["responses"]["Error503"];
         };
     };
+    organise_many: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrganiseManyRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrganiseAnswer"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
     reindex_all: {
         parameters: {
             query?: {
@@ -3977,8 +4459,17 @@ export interface operations {
                 role?: string;
                 /** @description `1`: only measured entries; `0`: only those without measured blocks. */
                 has_blocks?: "" | "ALL" | "0" | "1" | "true" | "false";
-                state?: "present" | "missing" | "any" | "failed" | "duplicate" | "fallback";
-                sort?: "stable_id" | "-stable_id" | "filename" | "-filename" | "base" | "-base" | "category" | "-category" | "layout" | "-layout" | "rank" | "-rank" | "size" | "-size" | "modified" | "-modified" | "added" | "-added" | "strength" | "-strength" | "architecture" | "-architecture" | "adapter" | "-adapter" | "role" | "-role";
+                /** @description `1`: only favourites; `0`: only the others. */
+                favourite?: "" | "ALL" | "0" | "1" | "true" | "false";
+                /** @description Only entries with this tag; given again, with all of them. */
+                tag?: string[];
+                /** @description A rank or a range of ranks, both ends included: `16`, `9-16`, `129-`. */
+                rank?: string;
+                rank_min?: number | null;
+                rank_max?: number | null;
+                /** @description `ok`: nothing to report; `failed` is the earlier name of `unreadable`; `missing` and `any` also list entries whose file is gone. */
+                state?: "present" | "missing" | "any" | "failed" | "duplicate" | "fallback" | "ok" | "unreadable" | "pending" | "contradiction";
+                sort?: "stable_id" | "-stable_id" | "filename" | "-filename" | "base" | "-base" | "category" | "-category" | "layout" | "-layout" | "rank" | "-rank" | "size" | "-size" | "modified" | "-modified" | "added" | "-added" | "strength" | "-strength" | "architecture" | "-architecture" | "role" | "-role" | "adapter" | "-adapter" | "blocks" | "-blocks";
                 limit?: number;
                 offset?: number;
                 /** @description `next_cursor` of the page before, with the same filters and sort; replaces `offset`. */
@@ -4025,6 +4516,44 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoraDetail"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    organise_one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An entry's stable id. */
+                stable_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrganiseRequest"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
@@ -4407,6 +4936,105 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    list_searches: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearchesAnswer"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    save_search: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearch"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            405: components["responses"]["Error405"];
+            409: components["responses"]["Error409"];
+            413: components["responses"]["Error413"];
+            415: components["responses"]["Error415"];
+            422: components["responses"]["Error422"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    delete_search: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                search_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchDeletedAnswer"];
+                };
             };
             400: components["responses"]["Error400"];
             401: components["responses"]["Error401"];

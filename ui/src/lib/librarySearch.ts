@@ -4,8 +4,8 @@
  */
 import type { SearchParameters } from "@/api/client";
 
-/** The states there always are; the server's `state` facet may name more. */
-export const STATES = ["present", "any", "fallback", "duplicate", "failed", "missing"] as const;
+/** What can always be asked for; the server's `state` facet names the states that entries are in. */
+export const STATES = ["present", "any"] as const;
 
 export const SORT_KEYS = [
   "stable_id",
@@ -21,6 +21,7 @@ export const SORT_KEYS = [
   "modified",
   "added",
   "strength",
+  "blocks",
 ] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 export type Sort = SortKey | `-${SortKey}`;

@@ -74,6 +74,9 @@ export function aRow(change: Partial<LoraRow> = {}): LoraRow {
     stale_reason: null,
     duplicate_of: null,
     pair_id: null,
+    favourite: false,
+    tags: [],
+    set_by_person: [],
     error: null,
     error_code: null,
     warnings: [],
@@ -137,6 +140,7 @@ export function aDetail(change: Partial<LoraDetail> = {}): LoraDetail {
     blocks: someBlocks().blocks,
     validation_warnings: [],
     metadata: { ss_network_dim: "16" },
+    notes: "",
     summary: {
       base_model: null,
       base_checkpoint: null,

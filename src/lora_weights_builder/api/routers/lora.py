@@ -27,6 +27,7 @@ BlockIndex = Annotated[
     int | None, Query(ge=0, le=100_000, description="Only the modules of this block, by its position in the layout.")
 ]
 Text = Annotated[str, Field(max_length=200, pattern=NO_NUL)]
+MAX_RANK = 999_999_999
 Flag = Literal["", "ALL", "0", "1", "true", "false"]
 _FLAGS: dict[Flag, bool | None] = {"": None, "ALL": None, "0": False, "false": False, "1": True, "true": True}
 
@@ -44,7 +45,20 @@ class SearchParams(BaseModel):
     adapter: Text = Field("", description="Adapter type, such as `lokr`.")
     role: Text = Field("", description="Role in a stack, such as `style`.")
     has_blocks: Flag = Field("", description="`1`: only measured entries; `0`: only those without measured blocks.")
-    state: StateFilter = "present"
+    favourite: Flag = Field("", description="`1`: only favourites; `0`: only the others.")
+    tag: list[Text] = Field([], max_length=10, description="Only entries with this tag; given again, with all of them.")
+    rank: str = Field(
+        "",
+        pattern=r"^(|[Aa][Ll][Ll]|[0-9]{1,9}(-[0-9]{0,9})?)$",
+        description="A rank or a range of ranks, both ends included: `16`, `9-16`, `129-`.",
+    )
+    rank_min: int | None = Field(None, ge=0, le=MAX_RANK)
+    rank_max: int | None = Field(None, ge=0, le=MAX_RANK)
+    state: StateFilter = Field(
+        "present",
+        description="`ok`: nothing to report; `failed` is the earlier name of `unreadable`; `missing` and `any` also "
+        "list entries whose file is gone.",
+    )
     sort: DirectedSortKey = "stable_id"
     limit: int = Field(50, ge=1, le=500)
     offset: int = Field(0, ge=0, le=100_000_000)
@@ -59,6 +73,7 @@ class SearchParams(BaseModel):
     def query(self) -> SearchQuery:
         """The same, as the library asks it."""
         layout = self.layout
+        low, high = self._ranks()
         return SearchQuery(
             text=self.search,
             base=self.base.upper() or None,
@@ -68,12 +83,26 @@ class SearchParams(BaseModel):
             adapter=self.adapter or None,
             role=self.role or None,
             has_blocks=_FLAGS[self.has_blocks],
+            favourite=_FLAGS[self.favourite],
+            tags=tuple(tag for tag in self.tag if tag and tag.upper() != "ALL"),
+            rank_min=low,
+            rank_max=high,
             state=self.state,
             sort=self.sort,
             limit=self.limit,
             offset=self.offset,
             cursor=self.cursor or None,
         )
+
+    def _ranks(self) -> tuple[int | None, int | None]:
+        """The ranks that `rank`, `rank_min` and `rank_max` all allow."""
+        if not self.rank or self.rank.upper() == "ALL":
+            return self.rank_min, self.rank_max
+        first, dash, last = self.rank.partition("-")
+        low, high = int(first), int(last) if last else None if dash else int(first)
+        lows = [value for value in (low, self.rank_min) if value is not None]
+        highs = [value for value in (high, self.rank_max) if value is not None]
+        return max(lows), min(highs, default=None)
 
 
 @router.get("/search", response_model=SearchAnswer)

@@ -56,7 +56,7 @@ function open(change: Handlers = {}) {
       count: 1,
       total: 1,
     }),
-    "GET /api/lora/search": (url) => aPage(url.searchParams.get("state") === "failed" ? [torn] : [gone]),
+    "GET /api/lora/search": (url) => aPage(url.searchParams.get("state") === "unreadable" ? [torn] : [gone]),
     "GET /api/layouts": () => ({ layouts: [], count: 0 }),
     "GET /api/architectures": () => ({ architectures: [], count: 0 }),
     "GET /api/lora/index_status": () => aStatus({ failed: 1, missing: 1, duplicates: 1 }),

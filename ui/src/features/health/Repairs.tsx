@@ -19,7 +19,7 @@ export function Unreadable({ count }: { count: number }) {
       lead="They are listed with the reason. A file that was copied or downloaded again can be tried again."
       nothing="Every file could be read."
       count={count}
-      state="failed"
+      state="unreadable"
       reason={(row) => withoutPath(row.error ?? "", row.file_path)}
       action="Try again"
       question="Read this file again now?"
@@ -57,7 +57,7 @@ interface ListedProps {
   lead: string;
   nothing: string;
   count: number;
-  state: "missing" | "failed";
+  state: "missing" | "unreadable";
   reason: (row: LoraRow) => string;
   action: string;
   question: string;

@@ -5,17 +5,21 @@
 import { useState } from "react";
 import type { FacetValue } from "@/api/client";
 import { Bone } from "@/components/ui";
-import { formatCount, spaced } from "@/lib/format";
+import { formatCount } from "@/lib/format";
 import { type LibrarySearch, STATES } from "@/lib/librarySearch";
 import { type Choice, facetChoices, facetNames, facetTitle } from "./facets";
 import css from "./library.module.css";
 
+/** Words for the states that the server counts; one without is called as the server calls it. */
 const STATE_WORDS: Record<string, string> = {
   present: "In place",
   any: "All, missing too",
+  ok: "Nothing to say",
+  pending: "Not read yet",
   fallback: "Unmeasured",
+  unreadable: "Unreadable",
+  contradiction: "Contradictions",
   duplicate: "Copies",
-  failed: "Unreadable",
   missing: "Missing",
 };
 const SHOWN = 8;
@@ -43,7 +47,7 @@ export function Filters({ search, facets, onChange }: FiltersProps) {
       ))}
       <FilterGroup
         title="State"
-        choices={stateChoices(facets.state)}
+        choices={stateChoices(facets.state, search.state)}
         chosen={search.state ?? "present"}
         onChoose={(value) => onChange({ state: value === "present" ? undefined : value })}
       />
@@ -51,19 +55,13 @@ export function Filters({ search, facets, onChange }: FiltersProps) {
   );
 }
 
-/** The states that can always be asked for, then those that only the server's facet names. */
-function stateChoices(counted: FacetValue[] = []): Choice[] {
-  const known: readonly string[] = STATES;
-  const counts = new Map(counted.map(({ value, count }) => [value, count]));
+/** What can always be asked for, then the states that the server counts, and the one that is asked for. */
+function stateChoices(counted: FacetValue[] = [], chosen: string | undefined): Choice[] {
+  const always: readonly string[] = STATES;
+  const named = facetChoices(counted, chosen !== undefined && always.includes(chosen) ? undefined : chosen);
   return [
-    ...known.map((value) => ({
-      value,
-      label: STATE_WORDS[value] ?? value,
-      count: counts.get(value) ?? null,
-    })),
-    ...counted.flatMap(({ value, label, count }) =>
-      value === null || known.includes(value) ? [] : [{ value, label: spaced(label), count }],
-    ),
+    ...always.map((value) => ({ value, label: STATE_WORDS[value] ?? value, count: null })),
+    ...named.map((choice) => ({ ...choice, label: STATE_WORDS[choice.value] ?? choice.label })),
   ];
 }
 
