@@ -54,6 +54,11 @@ export function Contradictions() {
             size={50}
             onStep={setOffset}
           />
+          <p className={css.more}>
+            <Link to="/" search={{ state: "contradiction" }}>
+              {countOf(query.data.total, "contradiction", "contradictions")} in the library
+            </Link>
+          </p>
         </>
       )}
     </section>
