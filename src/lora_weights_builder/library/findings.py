@@ -12,15 +12,14 @@ import sqlalchemy as sa
 
 from lora_weights_builder.library import catalog_search, rows
 from lora_weights_builder.library.catalog import Catalog
+from lora_weights_builder.library.conditions import CONTRADICTION
 from lora_weights_builder.library.database import lora
-from lora_weights_builder.records import LoraRow
+from lora_weights_builder.records import LoraRow, SearchQuery
 
 MAX_GROUP: Final = 100  # copies of one content that are told
-CONTRADICTION: Final = "_contradiction: "  # how the codes of such warnings end, and what follows before the sentence
 
 _PRESENT: Final = lora.c.state == "present"
 _COPY: Final = sa.and_(_PRESENT, lora.c.duplicate_of.is_not(None))
-_CONTRADICTS: Final = sa.and_(_PRESENT, sa.func.instr(lora.c.warnings, CONTRADICTION) > 0)
 
 
 def duplicates(catalog: Catalog, limit: int, offset: int) -> tuple[list[list[LoraRow]], int]:
@@ -35,9 +34,10 @@ def duplicates(catalog: Catalog, limit: int, offset: int) -> tuple[list[list[Lor
 
 def contradictions(catalog: Catalog, limit: int, offset: int) -> tuple[list[LoraRow], int]:
     """Present entries whose tensors, metadata, name and folder disagree, and how many there are."""
+    contradicting = catalog_search.conditions_of(SearchQuery(state="contradiction"), by_id=False)
     with catalog.database.reading() as connection:
-        total = connection.execute(sa.select(sa.func.count()).where(_CONTRADICTS)).scalar_one()
-        return _listed(connection, [_CONTRADICTS], limit, offset), total
+        total = connection.execute(sa.select(sa.func.count()).where(*contradicting)).scalar_one()
+        return _listed(connection, contradicting, limit, offset), total
 
 
 def statements(row: LoraRow) -> list[str]:
