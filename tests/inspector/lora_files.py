@@ -36,6 +36,27 @@ def stored(values: Array, dtype: str) -> NDArray[np.float64]:
     return np.asarray(values).astype(NUMPY_TYPES[dtype]).astype(np.float64)
 
 
+def normal(seed: int, *shape: int, scale: float = 0.1) -> NDArray[np.float64]:
+    """Normal numbers, the same for the same seed and shape."""
+    return np.random.default_rng(seed).normal(0, scale, shape)
+
+
+def tucker_loha(dtype: str) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+    """The tensors of a LoHa with cores, by role, and the change they stand for once stored as ``dtype``."""
+    tensors = {
+        "hada_t1": normal(1, 6, 6, 3, 3, scale=0.5),
+        "hada_w1_a": normal(2, 6, 40, scale=0.5),
+        "hada_w1_b": normal(3, 6, 30, scale=0.5),
+        "hada_t2": normal(4, 6, 6, 3, 3, scale=0.5),
+        "hada_w2_a": normal(5, 6, 40, scale=0.5),
+        "hada_w2_b": normal(6, 6, 30, scale=0.5),
+    }
+    x = {role: stored(values, dtype) for role, values in tensors.items()}
+    one = np.einsum("ijkl,jr,ip->prkl", x["hada_t1"], x["hada_w1_b"], x["hada_w1_a"])
+    two = np.einsum("ijkl,jr,ip->prkl", x["hada_t2"], x["hada_w2_b"], x["hada_w2_a"])
+    return tensors, np.asarray(one * two, np.float64)
+
+
 def raw_file(header: bytes | str | Mapping[str, Any], data: bytes = b"") -> bytes:
     """The bytes of a file with this header, whatever it says."""
     if isinstance(header, Mapping):

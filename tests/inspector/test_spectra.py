@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lora_weights_builder.inspector import hadamard, pair_spectra, terms
 from lora_weights_builder.inspector.spectra import Spectrum, product_spectrum, spectrum_of
 from lora_weights_builder.records import AdapterType, ModuleStrength
-from tests.inspector.lora_files import measure_all, measure_one, stored, write
+from tests.inspector.lora_files import measure_all, measure_one, normal, stored, tucker_loha, write
 
 Values = dict[str, NDArray[np.float64]]
 
@@ -22,10 +22,6 @@ DTYPES = ("F16", "BF16", "F32", "F64", "F8_E4M3", "F8_E5M2")
 #: Shares of the largest singular value. Of 16 and 8 bits, the stored numbers' own rounding is ten times as large.
 TOLERANCE = {"F32": 1e-5, "F64": 1e-5, "F16": 5e-5}
 TOLERANCE_ELSE = 2e-4
-
-
-def normal(seed: int, *shape: int, scale: float = 0.1) -> NDArray[np.float64]:
-    return np.random.default_rng(seed).normal(0, scale, shape)
 
 
 def decaying(seed: int, rows: int, columns: int, rank: int, share: float) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -201,21 +197,11 @@ def test_a_wide_loha_has_the_largest(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("limit", [256, 0], ids=["grams", "tiles"])
 def test_a_tucker_loha(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, limit: int) -> None:
     monkeypatch.setattr(hadamard, "KHATRI_RAO_RANKS", limit)
-    tensors = {
-        "hada_t1": normal(1, 6, 6, 3, 3, scale=0.5),
-        "hada_w1_a": normal(2, 6, 40, scale=0.5),
-        "hada_w1_b": normal(3, 6, 30, scale=0.5),
-        "hada_t2": normal(4, 6, 6, 3, 3, scale=0.5),
-        "hada_w2_a": normal(5, 6, 40, scale=0.5),
-        "hada_w2_b": normal(6, 6, 30, scale=0.5),
-    }
+    tensors, dense = tucker_loha(dtype)
     measured = measure_one(write(tmp_path / "a.safetensors", tensors, dtype), "loha")
-    x = {role: stored(values, dtype) for role, values in tensors.items()}
-    one = np.einsum("ijkl,jr,ip->prkl", x["hada_t1"], x["hada_w1_b"], x["hada_w1_a"])
-    two = np.einsum("ijkl,jr,ip->prkl", x["hada_t2"], x["hada_w2_b"], x["hada_w2_a"])
     assert len(measured.singular_values) == (36 if limit else 16)
     assert measured.complete == (limit > 0)
-    assert difference(measured, one * two, leading=8) <= (1e-5 if limit else 1e-3)
+    assert difference(measured, dense, leading=8) <= (1e-5 if limit else 1e-3)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

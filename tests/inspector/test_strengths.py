@@ -20,7 +20,17 @@ from lora_weights_builder.inspector import strengths
 from lora_weights_builder.inspector.strengths import measure
 from lora_weights_builder.inspector.tensor_file import TensorFile, content_hash
 from lora_weights_builder.records import AdapterType
-from tests.inspector.lora_files import measure_all, measure_one, modules_by_prefix, one_module, raw_file, stored, write
+from tests.inspector.lora_files import (
+    measure_all,
+    measure_one,
+    modules_by_prefix,
+    normal,
+    one_module,
+    raw_file,
+    stored,
+    tucker_loha,
+    write,
+)
 
 Values = dict[str, NDArray[np.float64]]
 
@@ -30,10 +40,6 @@ TOLERANCE = 1e-6
 
 def norm(x: NDArray[Any]) -> float:
     return float(np.linalg.norm(x.reshape(-1)))
-
-
-def normal(seed: int, *shape: int, scale: float = 0.1) -> NDArray[np.float64]:
-    return np.random.default_rng(seed).normal(0, scale, shape)
 
 
 def close(measured: float, dense: float) -> bool:
@@ -118,19 +124,9 @@ def test_a_wide_loha_is_measured_tile_by_tile(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_tucker_loha_has_transposed_factors(tmp_path: Path, dtype: str) -> None:
-    tensors = {
-        "hada_t1": normal(1, 6, 6, 3, 3, scale=0.5),
-        "hada_w1_a": normal(2, 6, 40, scale=0.5),
-        "hada_w1_b": normal(3, 6, 30, scale=0.5),
-        "hada_t2": normal(4, 6, 6, 3, 3, scale=0.5),
-        "hada_w2_a": normal(5, 6, 40, scale=0.5),
-        "hada_w2_b": normal(6, 6, 30, scale=0.5),
-    }
+    tensors, dense = tucker_loha(dtype)
     measured = measure_one(write(tmp_path / "a.safetensors", tensors, dtype), "loha")
-    x = {role: stored(values, dtype) for role, values in tensors.items()}
-    one = np.einsum("ijkl,jr,ip->prkl", x["hada_t1"], x["hada_w1_b"], x["hada_w1_a"])
-    two = np.einsum("ijkl,jr,ip->prkl", x["hada_t2"], x["hada_w2_b"], x["hada_w2_a"])
-    assert close(measured.norm, norm(one * two))
+    assert close(measured.norm, norm(dense))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -126,6 +126,7 @@ def _unindexed(key: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 
 
 def check(query: SearchQuery) -> None:
+    """Refuse what no page can be made of. Raises UsageError, which names the parameter."""
     if not 1 <= query.limit <= MAX_LIMIT:
         raise UsageError(f"limit is {query.limit}, and must be from 1 to {MAX_LIMIT}.", subject="limit")
     if not 0 <= query.offset <= MAX_OFFSET:
@@ -196,10 +197,12 @@ def _state(query: SearchQuery, column: sa.ColumnElement[Any], *, by_id: bool) ->
 
 
 def text_of(query: SearchQuery) -> str:
+    """The text looked for, as ``search_text`` is stored: without case."""
     return storable(query.text).casefold()
 
 
 def holds(text: str, *, by_index: bool) -> list[sa.ColumnElement[bool]]:
+    """The condition that an entry's text holds ``text`` literally: by trigrams, or row by row where it is too short."""
     if not text:
         return []
     if "\x00" in text:
@@ -217,6 +220,7 @@ def _matching(text: str) -> sa.TextualSelect:
 
 
 def storable(text: str) -> str:
+    """The text as the database can compare it; a lone surrogate, which UTF-8 lacks, becomes ``?``."""
     return text.encode("utf-8", "replace").decode() if any("\ud800" <= c <= "\udfff" for c in text) else text
 
 
